@@ -1,0 +1,50 @@
+# make demo        the demonstration, from nothing
+# make test        the fast suite          make test-all   with slow tests; fails without shared data
+# make check       format, lint, types, layers, fast unit tests (under 30 s)
+# make bench       benchmarks              make accuracy   accuracy over 5 seeds
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test test-all check format bench accuracy mutate golden clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else "Picojoule needs Python 3.11 or newer, found %d.%d: make PYTHON=python3.12 ..." % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/picojoule demo
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: $(VENV)/.installed
+	PICOJOULE_REQUIRE_SHARED=1 $(BIN)/python -m pytest
+
+check: $(VENV)/.installed
+	$(BIN)/ruff format --check src tests examples benchmarks
+	$(BIN)/ruff check src tests examples benchmarks
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m 'not slow' tests/test_layers.py tests/test_public_api.py tests/fixed tests/units tests/graph/test_graph.py
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix src tests examples benchmarks
+	$(BIN)/ruff format src tests examples benchmarks
+
+bench: $(VENV)/.installed
+	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+accuracy: $(VENV)/.installed
+	$(BIN)/python -m picojoule.demo.accuracy
+
+mutate: $(VENV)/.installed
+	$(BIN)/python tests/golden/mutate.py
+
+golden: $(VENV)/.installed
+	$(BIN)/python -m pytest -m 'not slow' --update-golden
+	git diff --stat -- tests
+
+clean:
+	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,191 @@
+"""The nine verbs: target, load, check, compile, run, cost, finetune, evaluate, diff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from picojoule import frontend, passes, sim, train
+from picojoule.cost import Bill, price
+from picojoule.errors import CheckError, Fault, UsageError
+from picojoule.fixed.contract import Events
+from picojoule.graph import Graph
+from picojoule.graph.ops import REAL_OPS
+from picojoule.program import Program
+from picojoule.report import Report
+from picojoule.report.assess import assess
+from picojoule.report.diff import Difference, difference
+from picojoule.sim import Run
+from picojoule.target import Target
+from picojoule.target import load as load_target
+
+Samples = np.ndarray | Events
+Labelled = tuple[Samples, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Findings(Sequence[Fault]):
+    """Every reason why a network does not fit a machine; empty and false where it fits."""
+
+    faults: tuple[Fault, ...]
+    network: str
+    target: str
+
+    def __len__(self) -> int:
+        return len(self.faults)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.faults[index]
+
+    def __str__(self) -> str:
+        if not self.faults:
+            return f"{self.network!r} fits {self.target}"
+        many = "reason" if len(self) == 1 else "reasons"
+        head = f"{self.network!r} does not fit {self.target}, for {len(self)} {many}:"
+        return "\n".join([head, *map(str, self.faults)])
+
+
+def target(name: str | Path) -> Target:
+    """A machine by name (`picojoule targets` lists them), or from your own YAML file.
+
+    Raises TargetError with every fault, its file and line.
+    """
+    return load_target(name)
+
+
+def load(
+    path: str | Path, *, dt: float | None = None, dialect: str = "ode-exact", steps: int = 100
+) -> Graph:
+    """A network from a file: NIR (`.nir`) or a saved Graph (`.pjg`).
+
+    dt, dialect, steps  what NIR leaves open: step in seconds, integrator, steps of a sample
+    Raises FrontendError.
+    """
+    return frontend.load(path, dt=dt, dialect=dialect, steps=steps)
+
+
+def check(
+    network: Graph, target: Target, *, bits: int | None = None, activation_bits: int | None = None
+) -> Findings:
+    """Every reason why the network does not fit the machine, each with both numbers and a fix."""
+    faults = passes.check(network, target, bits=bits, activation_bits=activation_bits)
+    return Findings(tuple(faults), network.name, target.name)
+
+
+def compile(
+    network: Graph,
+    target: Target,
+    *,
+    calibrate: Samples | None = None,
+    bits: int | None = None,
+    activation_bits: int | None = None,
+    dump: str | Path | None = None,
+) -> Program:
+    """Compile a network for a machine; a float network is quantized first.
+
+    calibrate  samples to choose scales by; bits  of weights (and of activations, unless given)
+    dump       a directory for the text of every stage
+    Raises CheckError with every fault where it does not fit.
+    """
+    return passes.compile_graph(
+        network, target, calibrate=calibrate, bits=bits, activation_bits=activation_bits, dump=dump
+    )
+
+
+def run(
+    program: Program,
+    samples: Samples,
+    *,
+    steps: int | None = None,
+    engine: sim.Engine = "numba",
+    threads: int | None = None,
+    probes: Sequence[str] = (),
+    state: dict[str, np.ndarray] | None = None,
+    detail: sim.Detail = "each",
+) -> Run:
+    """Run a program bit for bit; see `picojoule.sim.run`."""
+    return sim.run(
+        program, samples, steps=steps, engine=engine, threads=threads, probes=probes,
+        state=state, detail=detail,
+    )  # fmt: skip
+
+
+def cost(run: Run, target: Target) -> Bill:
+    """What a run cost: counts times the machine's prices, energy and time an inference.
+
+    Raises CostError PJ301 for an action without a price, PJ302 for another machine's run.
+    """
+    return price(run.activity, target)
+
+
+def finetune(
+    network: Graph,
+    target: Target,
+    data: Labelled,
+    *,
+    bits: int | None = None,
+    activation_bits: int | None = None,
+    epochs: int = 5,
+    seed: int = 0,
+    callback: Callable[[Any], None] | None = None,
+) -> Graph:
+    """Train a network on the machine's own arithmetic; returns it frozen, ready to compile.
+
+    data  (samples, labels).  Ends by running the compiled program on a batch and comparing
+    every output integer with the trainer's; raises TrainError PJ703 if one differs.
+    """
+    x, y = labelled(data)
+    tuned, _ = train.finetune(
+        network, target, x, y, bits=bits, activation_bits=activation_bits, epochs=epochs,
+        seed=seed, callback=callback,
+    )  # fmt: skip
+    return tuned
+
+
+def evaluate(
+    network: Graph,
+    target: Target,
+    data: Labelled,
+    *,
+    reference: Graph | None = None,
+    calibrate: Samples | None = None,
+    bits: int | None = None,
+    activation_bits: int | None = None,
+) -> Report:
+    """Accuracy, float to deployed, and cost on test data, in one Report.
+
+    network    a float network, or one that `finetune` returned
+    reference  the float network that it came from, for the float and post-training rungs
+    calibrate  samples to quantize a float network by (training data, not the test data)
+    """
+    x, y = labelled(data)
+    return assess(
+        network, target, x, y, reference=reference, calibrate=calibrate, bits=bits,
+        activation_bits=activation_bits,
+    )  # fmt: skip
+
+
+def diff(network: Graph, program: Program, samples: Samples) -> Difference:
+    """Where floats and integers part: the float network beside its program, node by node."""
+    if any(not isinstance(node.op, REAL_OPS) for node in network.nodes):
+        what = f"{network.name!r} is quantized already; diff compares a float network"
+        raise UsageError(Fault("PJ806", what, fix="give the network before quantization"))
+    return difference(network, program, samples)
+
+
+def labelled(data: Labelled) -> Labelled:
+    """(samples, labels) or UsageError PJ802."""
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise UsageError(Fault("PJ802", "data must be a pair (samples, labels)"))
+    x, y = data
+    return x if isinstance(x, Events) else np.asarray(x), np.asarray(y)
+
+
+__all__ = [
+    "CheckError", "Findings", "check", "compile", "cost", "diff", "evaluate", "finetune", "load",
+    "run", "target",
+]  # fmt: skip

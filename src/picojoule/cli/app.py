@@ -1,0 +1,271 @@
+"""The commands.  Each is thin: read files, call a verb, write files, print."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Compile networks for small hardware, run them bit for bit, and price every picojoule.\n\n"
+        "First steps: **picojoule demo**, then **picojoule targets**, then your own network: "
+        "**picojoule check net.nir --target loihi1 --dt 1e-4**."
+    ),
+)
+
+Network = Annotated[Path, typer.Argument(help="a network: NIR (.nir) or a saved graph (.pjg)")]
+ProgramFile = Annotated[Path, typer.Argument(help="a compiled program (.pjp)")]
+SamplesFile = Annotated[Path, typer.Argument(help="samples: .npz with x (and y), .npy or .csv")]
+TargetName = Annotated[str, typer.Option("--target", "-t", help="a machine, or a YAML file")]
+Bits = Annotated[int | None, typer.Option(help="bits of weights (default: all there are)")]
+ActivationBits = Annotated[
+    int | None, typer.Option(help="bits of activations (default: as weights)")
+]
+Dt = Annotated[float | None, typer.Option(help="time step of a NIR network, in seconds")]
+Dialect = Annotated[str, typer.Option(help="how NIR's continuous time becomes steps")]
+Steps = Annotated[int, typer.Option(help="steps that a sample is shown (NIR)")]
+AsJson = Annotated[bool, typer.Option("--json", help="machine-readable")]
+
+
+def say(text: Any, data: Any, as_json: bool) -> None:
+    """Print a result: text or a rich renderable for people, or data as JSON."""
+    if as_json:
+        typer.echo(json_module.dumps(data, indent=1, default=str))
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False, markup=False)
+    console.print(text, soft_wrap=isinstance(text, str))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="where to write")] = Path("out/demo"),
+    seed: Annotated[int, typer.Option(help="of initial weights and shuffling")] = 0,
+    quick: Annotated[bool, typer.Option(help="one epoch each: shows the way, not the accuracy")] = False,
+) -> None:
+    """Train, fine-tune, compile, run and price two networks on real digits."""
+    from picojoule.demo.flow import run_demo
+
+    run_demo(out, seed=seed, quick=quick)
+
+
+@app.command()
+def targets(
+    name: Annotated[str | None, typer.Argument(help="a machine to show in full, or a YAML file")] = None,
+    json: AsJson = False,
+) -> None:
+    """List the machines, or show one: geometry, limits, formats, prices and their sources."""
+    from picojoule.target import load, names, show
+
+    if name is not None:
+        machine = load(name)
+        say(show(machine), _machine_data(machine), json)
+        return
+    machines = [load(each) for each in names()]
+    lines = [f"{m.name:<16}{m.kind:<10}{m.title}" for m in machines]
+    lines.append("\nOne in full: picojoule targets NAME")
+    say("\n".join(lines), [{"name": m.name, "kind": m.kind, "title": m.title} for m in machines], json)
+
+
+def _machine_data(machine: Any) -> dict[str, Any]:
+    prices = [
+        {"component": kind, "action": action, **{
+            f: getattr(p, f) for f in ("energy_j", "energy_low_j", "energy_high_j", "time_s",
+                                       "engine", "source", "confidence", "excluded", "note")}}
+        for (kind, action), p in machine.prices.items()
+    ]  # fmt: skip
+    core = machine.core
+    return {
+        "name": machine.name, "kind": machine.kind, "title": machine.title,
+        "cores": core.count, "profile": core.profile, "weight_bits": machine.weight_bits,
+        "activation_bits": machine.activation_bits, "memories": dict(machine.memories),
+        "clock_hz": machine.clock_hz, "static_power_w": machine.static_power_w,
+        "machine_digest": machine.machine_digest, "price_digest": machine.price_digest,
+        "prices": prices, "sources": dict(machine.sources),
+    }  # fmt: skip
+
+
+@app.command()
+def check(
+    network: Network, target: TargetName, bits: Bits = None, activation_bits: ActivationBits = None,
+    dt: Dt = None, dialect: Dialect = "ode-exact", steps: Steps = 100, json: AsJson = False,
+) -> None:  # fmt: skip
+    """Say every reason why a network does not fit a machine; exit status 1 if there is one."""
+    from picojoule import api
+
+    graph = api.load(network, dt=dt, dialect=dialect, steps=steps)
+    found = api.check(graph, api.target(target), bits=bits, activation_bits=activation_bits)
+    say(str(found), {"fits": not found, "faults": [asdict(f) for f in found]}, json)
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compile(
+    network: Network, target: TargetName,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="the program (default: NETWORK.pjp)")] = None,
+    calibrate: Annotated[Path | None, typer.Option(help="samples to choose scales by")] = None,
+    bits: Bits = None, activation_bits: ActivationBits = None,
+    dump: Annotated[Path | None, typer.Option(help="a directory for the text of every stage")] = None,
+    dt: Dt = None, dialect: Dialect = "ode-exact", steps: Steps = 100, json: AsJson = False,
+) -> None:  # fmt: skip
+    """Compile a network into a program for a machine."""
+    from picojoule import api
+    from picojoule.cli.samples import read_samples
+    from picojoule.program.files import save
+
+    graph = api.load(network, dt=dt, dialect=dialect, steps=steps)
+    samples = None if calibrate is None else read_samples(calibrate)[0]
+    program = api.compile(
+        graph, api.target(target), calibrate=samples, bits=bits,
+        activation_bits=activation_bits, dump=dump,
+    )  # fmt: skip
+    path = out or network.with_suffix(".pjp")
+    save(program, path)
+    data = {
+        "program": str(path), "digest": program.digest, "cores": program.cores,
+        "instructions": len(program.instructions), "steps": program.steps,
+    }  # fmt: skip
+    words = f"{program.cores} cores, {len(program.instructions)} instructions"
+    say(f"{path}: {words}\nRead it: picojoule show {path}", data, json)
+
+
+@app.command()
+def show(
+    program: ProgramFile,
+    verify: Annotated[bool, typer.Option(help="check the content too, against its digest")] = False,
+) -> None:
+    """Print the listing of a program."""
+    from picojoule.program.files import load
+    from picojoule.program.listing import listing
+
+    typer.echo(listing(load(program, verify=verify)))
+
+
+@app.command()
+def run(
+    program: ProgramFile, samples: SamplesFile,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="the run (default: PROGRAM.pjr)")] = None,
+    engine: Annotated[str, typer.Option(help="numba, or reference: plain numpy")] = "numba",
+    steps: Annotated[int | None, typer.Option(help="steps to run (default: one inference)")] = None,
+    threads: Annotated[int | None, typer.Option(help="threads (default: all cores)")] = None,
+    json: AsJson = False,
+) -> None:  # fmt: skip
+    """Run a program on samples, bit for bit, and count what it does."""
+    from picojoule import api
+    from picojoule.cli.samples import read_samples
+    from picojoule.program.files import load
+    from picojoule.sim.files import save_run
+
+    x, y = read_samples(samples)
+    done = api.run(load(program), x, steps=steps, engine=engine, threads=threads)  # type: ignore[arg-type]
+    path = out or program.with_suffix(".pjr")
+    save_run(done, path)
+    data: dict[str, Any] = {"run": str(path), "samples": done.samples, "digests": done.digests}
+    words = f"{path}: {done.samples} samples"
+    if done.program.readout.kind != "none":
+        data["answers"] = done.answers().tolist()
+        if y is not None and len(y) == done.samples:
+            data["accuracy"] = float((done.answers() == y).mean())
+            words += f", {data['accuracy']:.2%} right"
+    say(f"{words}\nPrice it: picojoule cost {path}", data, json)
+
+
+@app.command()
+def cost(
+    run: Annotated[Path, typer.Argument(help="a run (.pjr)")],
+    target: Annotated[str | None, typer.Option("--target", "-t", help="another price list for the same machine")] = None,
+    json: AsJson = False,
+) -> None:  # fmt: skip
+    """Price a finished run: energy and time of an inference, row by row, with sources."""
+    from picojoule.cost import price
+    from picojoule.sim.files import load_run
+    from picojoule.target import load
+
+    saved = load_run(run)
+    bill = price(saved.activity, load(target or saved.target))
+    data = {
+        **asdict(bill), "total_j": bill.total_j, "marginal_j": bill.marginal_j,
+        "static_j": bill.static_j, "io_j": bill.io_j, "energy_band_j": bill.energy_band_j,
+        "assumed_share": bill.assumed_share,
+    }  # fmt: skip
+    say(str(bill), data, json)
+
+
+@app.command()
+def report(
+    source: Annotated[Path, typer.Argument(help="report.json, or a program (.pjp) with samples")],
+    samples: Annotated[Path | None, typer.Argument(help="samples, with labels for an accuracy")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="the page; its JSON goes beside it")] = Path("report.html"),
+    json: AsJson = False,
+) -> None:  # fmt: skip
+    """Render a report, or run a program on samples and report on it, as one HTML page."""
+    from picojoule.cli.reports import report_of
+    from picojoule.report import load_json, save_json
+    from picojoule.report.html import save_html
+    from picojoule.report.store import to_json
+    from picojoule.report.text import render
+
+    made = load_json(source) if source.suffix == ".json" else report_of(source, samples)
+    save_html(made, out)
+    if source.suffix != ".json":
+        save_json(made, out.with_suffix(".json"))
+    say(render(made), json_module.loads(to_json(made)), json)
+    if not json:
+        typer.echo(f"\nwritten: {out}")
+
+
+@app.command()
+def finetune(
+    network: Network, target: TargetName,
+    data: Annotated[Path, typer.Option(help="labelled samples: .npz with x and y")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="the tuned network (default: NETWORK.tuned.pjg)")] = None,
+    bits: Bits = None, activation_bits: ActivationBits = None,
+    epochs: Annotated[int, typer.Option(help="passes over the data")] = 5,
+    seed: Annotated[int, typer.Option(help="of shuffling")] = 0,
+    dt: Dt = None, dialect: Dialect = "ode-exact", steps: Steps = 100, json: AsJson = False,
+) -> None:  # fmt: skip
+    """Train a network on the machine's own arithmetic, and save it ready to compile."""
+    from picojoule import api
+    from picojoule.cli.progress import Lines
+    from picojoule.cli.samples import read_labelled
+    from picojoule.graph.files import save
+
+    graph = api.load(network, dt=dt, dialect=dialect, steps=steps)
+    x, y = read_labelled(data)
+    with Lines(f"fine-tuning for {target}", epochs) as lines:
+        tuned = api.finetune(
+            graph, api.target(target), (x, y), bits=bits, activation_bits=activation_bits,
+            epochs=epochs, seed=seed, callback=lines,
+        )  # fmt: skip
+    path = out or network.with_suffix(".tuned.pjg")
+    save(tuned, path)
+    words = f"{path}: every output integer of a batch equals the compiled program's"
+    say(f"{words}\nNext: picojoule compile {path} --target {target}",
+        {"network": str(path), "digest": tuned.digest, "losses": lines.losses}, json)  # fmt: skip
+
+
+@app.command()
+def diff(
+    network: Network, program: ProgramFile, samples: SamplesFile,
+    dt: Dt = None, dialect: Dialect = "ode-exact", steps: Steps = 100, json: AsJson = False,
+) -> None:  # fmt: skip
+    """Say, node by node, where a float network and its program part."""
+    from picojoule import api
+    from picojoule.cli.samples import read_samples
+    from picojoule.program.files import load
+
+    graph = api.load(network, dt=dt, dialect=dialect, steps=steps)
+    found = api.diff(graph, load(program), read_samples(samples)[0])
+    say(str(found), asdict(found), json)

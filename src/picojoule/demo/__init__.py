@@ -1,0 +1,1 @@
+"""The demonstration: real digits to deployed networks and their bill."""

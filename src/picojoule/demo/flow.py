@@ -1,0 +1,187 @@
+"""From digits to a bill: float training, fine-tuning, deployment, replay and report."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from picojoule import passes, sim, train
+from picojoule.demo.digits import Split, digits
+from picojoule.demo.show import Stage
+from picojoule.errors import Fault, TrainError, UsageError
+from picojoule.graph import Graph
+from picojoule.program import Program
+from picojoule.program.files import save
+from picojoule.report import save_json
+from picojoule.report.assess import make_report, price_run, share_right
+from picojoule.report.data import Accuracy, Report, Row
+from picojoule.report.html import save_html
+from picojoule.report.text import show
+from picojoule.target import Target, load
+from picojoule.train import recipes
+
+CALIBRATE = 512  # training samples that post-training quantization chooses its steps by
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network for one machine, at several numbers of bits."""
+
+    network: str
+    target: str
+    bits: tuple[int, ...]
+
+
+CASES = (
+    Case("digits_spiking", "loihi1", (8, 4)),
+    Case("digits_relu", "systolic_int8", (8, 4, 2)),
+)
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A fine-tuned network with its program, and what is known of it so far."""
+
+    case: Case
+    bits: int
+    tuned: Graph
+    program: Program
+    accuracy: Accuracy
+    replay: subprocess.Popen[str]
+
+
+def run_demo(out: Path, *, seed: int = 0, quick: bool = False) -> Report:
+    """Run everything and write report.html, report.json and the programs to `out`.
+
+    Raises UsageError PJ801 where it cannot write, TrainError PJ703 where a replay differs.
+    """
+    started = time.monotonic()
+    _make(out)
+    training, test = digits()
+    with Stage(_work(quick)) as stage, tempfile.TemporaryDirectory() as scratch:
+        deployed = [
+            each
+            for case in CASES
+            for each in _deploy(case, training, test, stage, out, Path(scratch), seed, quick)
+        ]
+        rows = [_row(each, test, seed) for each in deployed]
+        stage.done("replayed and priced")
+    report = _write(out, rows, seed, quick)
+    _conclude(report, out, time.monotonic() - started)
+    return report
+
+
+def _work(quick: bool) -> int:
+    """Epochs in all, for the progress bar."""
+    return sum(
+        recipes.epochs(case.network, None, quick=quick)
+        + sum(recipes.epochs(case.network, bits, quick=quick) for bits in case.bits)
+        for case in CASES
+    )
+
+
+def _deploy(
+    case: Case, training: Split, test: Split, stage: Stage, out: Path, scratch: Path,
+    seed: int, quick: bool,
+) -> list[Deployed]:  # fmt: skip
+    """Train in float, then fine-tune and compile at each number of bits."""
+    target = load(case.target)
+    stage.start(f"{case.network}: float training")
+    network = recipes.train_float(
+        case.network, training.x, training.y, seed=seed, quick=quick, callback=stage
+    )
+    floating = train.accuracy(network, test.x, test.y)
+    stage.done(f"{case.network}: {floating:.1%} in float")
+    found = []
+    for bits in case.bits:
+        stage.start(f"{case.network}: {bits} bits for {case.target}")
+        before = post_training(network, target, training, bits)
+        tuned, program = recipes.tune(
+            case.network, network, target, training.x, training.y, bits=bits, seed=seed,
+            quick=quick, callback=stage,
+        )  # fmt: skip
+        accuracy = Accuracy(
+            float=floating,
+            ptq=train.accuracy(before, test.x, test.y),
+            qat=train.accuracy(tuned, test.x, test.y),
+        )
+        stage.done(f"{case.network}: {accuracy.qat:.1%} at {bits} bits")
+        path = out / f"{case.network}.{case.target}.w{bits}.pjp"
+        save(program, path)
+        replay = start_replay(tuned, test, path, scratch / f"{path.stem}.safetensors")
+        found.append(Deployed(case, bits, tuned, program, accuracy, replay))
+    return found
+
+
+def post_training(network: Graph, target: Target, training: Split, bits: int) -> Graph:
+    """The network quantized without any training, frozen."""
+    live = passes.quantize(network, target, training.x[:CALIBRATE], bits=bits)
+    return passes.freeze(passes.schedule_delays(live, target))
+
+
+def start_replay(tuned: Graph, test: Split, program: Path, dump: Path) -> subprocess.Popen[str]:
+    """Dump what the trainer computes for every test sample, and start a fresh process that
+    runs the saved program on both engines, without graph or trainer, and compares."""
+    train.dump_outputs(tuned, test.x, dump)
+    command = [sys.executable, "-m", "picojoule.sim.replay", str(program), str(dump)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def replayed(replay: subprocess.Popen[str]) -> int:
+    """Integers that differ between the trainer and the replayed program, both engines."""
+    out, err = replay.communicate()
+    try:
+        found: dict[str, int] = json.loads(out)
+    except ValueError:
+        what = f"the replay of a program failed: {err.strip()[-400:]}"
+        raise TrainError(Fault("PJ703", what)) from None
+    return found["mismatched"]
+
+
+def _row(each: Deployed, test: Split, seed: int) -> Row:
+    run = sim.run(each.program, test.x)
+    accuracy = replace(each.accuracy, deployed=share_right(run.answers(), test.y))
+    return price_run(
+        run, load(each.case.target), test.x, accuracy, bits=each.bits, seed=seed,
+        network=each.case.network, mismatched_outputs=replayed(each.replay),
+    )  # fmt: skip
+
+
+def _write(out: Path, rows: list[Row], seed: int, quick: bool) -> Report:
+    options = (f" --seed {seed}" if seed else "") + (" --quick" if quick else "")
+    report = make_report("Picojoule demo: handwritten digits", rows, f"picojoule demo{options}")
+    notes = (
+        "Data: scikit-learn's 1,797 handwritten digits; fixed split, 20 % test, never trained on.",
+        "One seed; differences below one point are within the spread between seeds.",
+    )
+    report = replace(report, notes=notes)
+    save_json(report, out / "report.json")
+    save_html(report, out / "report.html")
+    return report
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"cannot make the directory: {error.strerror}"
+        raise UsageError(Fault("PJ801", what, where=str(out), fix="--out DIRECTORY")) from None
+
+
+def _conclude(report: Report, out: Path, seconds: float) -> None:
+    show(report)
+    program = f"{CASES[0].network}.{CASES[0].target}.w{CASES[0].bits[0]}.pjp"
+    print(
+        f"\nDone in {seconds:.0f} s.  Written to {out}/: report.html, report.json and the programs.\n"
+        "Next:\n"
+        f"  open {out}/report.html                       plots, every price and its source\n"
+        f"  picojoule show {out}/{program}\n"
+        "  picojoule targets loihi1                      the machine, number by number\n"
+        "  python examples/01_first_program.py           the same in ten lines of Python\n"
+        "  picojoule check your.nir -t loihi1 --dt 1e-4  does your network fit?"
+    )

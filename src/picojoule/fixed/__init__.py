@@ -1,0 +1,1 @@
+"""Formats, casts, encoders, numeric profiles and the scalar definitions of arithmetic."""

@@ -1,0 +1,125 @@
+"""How samples enter a machine and how its answers are read.
+
+Graph and Program carry the same `Encoder` and `Readout`, so both mean the same inference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from picojoule.fixed.format import Format
+
+
+@dataclass(frozen=True)
+class Events:
+    """Spikes of a batch, by sample and step.
+
+    indptr  int64 (samples * steps + 1,)  events of sample b, step t are
+            index[indptr[b * steps + t] : indptr[b * steps + t + 1]]
+    index   int32 (events,)  the channel of each event, ascending within a step
+    """
+
+    indptr: np.ndarray
+    index: np.ndarray
+    samples: int
+    steps: int
+    channels: int
+
+    def __post_init__(self) -> None:
+        assert self.indptr.shape == (self.samples * self.steps + 1,)
+        assert self.indptr.dtype == np.int64 and self.index.dtype == np.int32
+
+    def raster(self) -> np.ndarray:
+        """Dense bool (samples, steps, channels)."""
+        out = np.zeros((self.samples * self.steps, self.channels), bool)
+        rows = np.repeat(np.arange(len(out)), np.diff(self.indptr))
+        out[rows, self.index] = True
+        return out.reshape(self.samples, self.steps, self.channels)
+
+    def take(self, start: int, stop: int) -> Events:
+        """Samples start..stop, as a view."""
+        lo, hi = start * self.steps, stop * self.steps
+        indptr = self.indptr[lo : hi + 1]
+        index = self.index[indptr[0] : indptr[-1]]
+        return Events(indptr - indptr[0], index, stop - start, self.steps, self.channels)
+
+    def padded(self, steps: int) -> Events:
+        """The same events followed by silence, or cut, to exactly `steps` steps."""
+        return events_from_raster(_resized(self.raster(), steps))
+
+
+def _resized(raster: np.ndarray, steps: int) -> np.ndarray:
+    samples, before, channels = raster.shape
+    out = np.zeros((samples, steps, channels), bool)
+    out[:, : min(before, steps)] = raster[:, :steps]
+    return out
+
+
+def events_from_raster(raster: np.ndarray) -> Events:
+    """Bool (samples, steps, channels) to Events."""
+    samples, steps, channels = raster.shape
+    flat = raster.reshape(samples * steps, channels)
+    indptr = np.zeros(len(flat) + 1, np.int64)
+    np.cumsum(np.count_nonzero(flat, axis=1), out=indptr[1:])
+    index = np.nonzero(flat)[1].astype(np.int32)
+    return Events(indptr, index, samples, steps, channels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """Samples (samples, *shape) to what a machine takes in.
+
+    'affine'  integers round_half_even(x / step) + zero, saturated to `format`
+    'rate'    spikes: a value of `high` fires in each of `steps` steps, value x in
+              x / high of them, evenly spread: channel c fires in step t when
+              floor((t + 1) * p) > floor(t * p), p = clip(x / high, 0, 1) rounded to 2**-16
+    'events'  samples are spikes already: bool or 0/1 (samples, steps, *shape), or Events
+    """
+
+    kind: Literal["affine", "rate", "events"]
+    shape: tuple[int, ...]
+    steps: int = 1
+    high: float = 1.0
+    step: float = 1.0
+    zero: int = 0
+    format: Format = Format(8)
+
+    @property
+    def channels(self) -> int:
+        return int(np.prod(self.shape))
+
+    def integers(self, x: np.ndarray) -> np.ndarray:
+        """Affine: float (samples, *shape) to integers of `format`, in its dtype."""
+        q = np.rint(np.asarray(x, np.float64) / self.step) + self.zero
+        return np.clip(q, self.format.low, self.format.high).astype(self.format.dtype)
+
+    def events(self, x: np.ndarray | Events, steps: int | None = None) -> Events:
+        """Rate or events: samples to Events of `steps` steps (default: the encoder's)."""
+        steps = self.steps if steps is None else steps
+        if isinstance(x, Events):
+            return x if x.steps == steps else x.padded(steps)
+        if self.kind == "events":
+            raster = np.asarray(x, bool).reshape(len(x), -1, self.channels)
+            return events_from_raster(_resized(raster, steps))
+        p = np.rint(np.clip(np.asarray(x, np.float64) / self.high, 0, 1) * 65536).astype(np.int64)
+        t = np.arange(self.steps, dtype=np.int64)[None, :, None]
+        p = p.reshape(len(p), 1, self.channels)
+        raster = ((t + 1) * p >> 16) > (t * p >> 16)
+        return events_from_raster(_resized(raster, steps))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout:
+    """How an answer is read off the output node.
+
+    'argmax'  largest output integer
+    'count'   most spikes over steps start..; equal counts: the higher final voltage;
+              equal voltages too: the lower index
+    'none'    the outputs themselves are the answer
+    """
+
+    kind: Literal["argmax", "count", "none"] = "argmax"
+    start: int = 0

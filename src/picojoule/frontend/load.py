@@ -1,0 +1,42 @@
+"""Files of any known format to Graphs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from picojoule.errors import Fault, FrontendError
+from picojoule.frontend.nir_dialect import Dialect
+from picojoule.graph.graph import Graph
+
+FORMATS = {".nir": "NIR", ".pjg": "a saved Graph"}
+PLANNED = {".onnx": "ONNX", ".tflite": "TFLite"}
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    dt: float | None = None,
+    dialect: Dialect | str = "ode-exact",
+    steps: int = 100,
+) -> Graph:
+    """Read a network file; its suffix says the format.
+
+    dt, dialect, steps  see `picojoule.frontend.nir.read`
+
+    Raises FrontendError PJ501 for a format that is not read; else what the reader raises.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".nir":
+        from picojoule.frontend import nir
+
+        return nir.read(path, dt=dt, dialect=dialect, steps=steps)
+    if suffix == ".pjg":
+        from picojoule.graph.files import load as load_graph
+
+        return load_graph(path)
+    what = f"{Path(path).name!r} has no suffix of a network file that can be read"
+    if suffix in PLANNED:
+        what = f"{PLANNED[suffix]} files are not read yet: {Path(path).name!r}"
+    known = ", ".join(f"{name} ({end})" for end, name in FORMATS.items())
+    raise FrontendError(Fault("PJ501", what, fix=f"formats read now: {known}"))

@@ -1,0 +1,206 @@
+"""Reading HDF5, meant for a process of its own: see `nir_file`.
+
+The layout is that of nir 1.0: `version`, and a group `node` with `type`, one dataset a
+parameter, and, in a graph, a group `nodes` and a list `edges` of pairs of names.  It is read
+here without the nir package, which gives up at the first node that it does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ARRAY_BYTES = 1 << 29       # all arrays of a file together, unpacked
+NODES = 4_096
+EDGES = 16_384
+DEPTH = 8                   # graphs within graphs
+TEXT = 200                  # characters of a name
+
+# arrays of the node types that can be read; a trailing ? marks what older files leave out
+ARRAYS: dict[str, tuple[str, ...]] = {
+    "Input": ("shape",),
+    "Output": ("shape?",),
+    "Affine": ("weight", "bias"),
+    "Linear": ("weight",),
+    "Scale": ("scale",),
+    "Flatten": ("start_dim", "end_dim"),
+    "Delay": ("delay",),
+    "IF": ("r", "v_threshold", "v_reset?"),
+    "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset?"),
+    "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset?", "w_in?"),
+}
+SUPPORTED = (*ARRAYS, "NIRGraph")
+
+# everything that h5py raises on damaged files
+DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, MemoryError,
+           AttributeError)  # fmt: skip
+
+
+def main(path: str) -> None:
+    """Write what a NIR file holds to standard output: a line of JSON, then the arrays."""
+    found, arrays = unpack(Path(path))
+    sys.stdout.buffer.write(json.dumps(found).encode() + b"\n")
+    for array in arrays:
+        sys.stdout.buffer.write(array.tobytes())
+
+
+def unpack(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Content of a NIR file as plain data, and its arrays, little-endian.
+
+    The data: 'faults' [code, what, fix]; 'items' [path, type, inner, [[name, dtype, shape]]];
+    'edges'; 'graphs'; 'dt_note'.
+    """
+    import h5py
+
+    reader = _Reader()
+    try:
+        with h5py.File(path, "r") as file:
+            reader.file(file)
+    except DAMAGED as error:
+        text = " ".join(str(error).split())[:200] or type(error).__name__
+        reader.fault("PJ501", f"not a readable HDF5 file: {text}")
+    return reader.found, reader.arrays
+
+
+class _Refusal(Exception):
+    """One thing in a file is wrong; the message says what."""
+
+
+class _Reader:
+    """Collects nodes, edges, arrays and faults of one file."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Any] = {
+            "faults": [], "items": [], "edges": [], "graphs": [], "dt_note": None,
+        }  # fmt: skip
+        self.arrays: list[np.ndarray] = []
+        self.bytes_left = ARRAY_BYTES
+
+    def file(self, file: Any) -> None:
+        try:
+            root = _group(file, "node")
+            kind = _text(_dataset(root, "type"))
+            if kind != "NIRGraph":
+                raise _Refusal(f"the root is a {kind}, not a NIRGraph")
+            self._graph(root, "", 0)
+            self.found["dt_note"] = _dt_note(root)
+        except _Refusal as error:
+            self.fault("PJ501", str(error))
+
+    def fault(self, code: str, what: str) -> None:
+        self.found["faults"].append([code, what])
+
+    def _graph(self, group: Any, prefix: str, depth: int) -> None:
+        if depth > DEPTH:
+            raise _Refusal(f"graphs are nested more than {DEPTH} deep at '{prefix[:-1]}'")
+        nodes = _group(group, "nodes")
+        self.found["edges"] += [(prefix + a, prefix + b) for a, b in self._edges(group, prefix)]
+        for name in nodes:
+            if len(self.found["items"]) >= NODES:
+                raise _Refusal(f"the file has more than {NODES} nodes")
+            self._node(nodes, str(name), prefix, depth)
+
+    def _node(self, nodes: Any, name: str, prefix: str, depth: int) -> None:
+        path = prefix + name
+        try:
+            group = _group(nodes, name)
+            kind = _text(_dataset(group, "type"))
+            if kind == "NIRGraph":
+                self.found["graphs"].append(path)
+                self._graph(group, path + ".", depth + 1)
+            elif kind not in ARRAYS:
+                self.fault("PJ502", f"node '{path}' is a {kind[:40]}, which is not supported")
+            else:
+                arrays = dict(self._arrays(group, kind))
+                listed = [(n, a.dtype.str, a.shape) for n, a in arrays.items()]
+                self.found["items"].append((path, kind, bool(prefix), listed))
+                self.arrays += arrays.values()
+        except _Refusal as error:
+            self.fault("PJ501", f"node '{path[:TEXT]}': {error}")
+
+    def _arrays(self, group: Any, kind: str) -> Iterator[tuple[str, np.ndarray]]:
+        for field in ARRAYS[kind]:
+            name = field.removesuffix("?")
+            if name in group:
+                yield name, self._array(_dataset(group, name), name)
+            elif name == field:
+                raise _Refusal(f"a {kind} needs {name!r}, which is missing")
+
+    def _array(self, data: Any, name: str) -> np.ndarray:
+        if data.dtype.kind not in "biuf":
+            raise _Refusal(f"{name!r} holds {data.dtype}, not numbers")
+        self.bytes_left -= data.size * data.dtype.itemsize
+        if self.bytes_left < 0:
+            raise _Refusal(f"{name!r}: the arrays of the file need more than {ARRAY_BYTES} bytes")
+        array = np.asarray(data[()])
+        bad = np.argwhere(~np.isfinite(array)) if array.dtype.kind == "f" else ()
+        if len(bad):
+            at = list(map(int, bad[0]))
+            raise _Refusal(f"{name!r} has {len(bad)} values that are not finite, first at {at}")
+        return array.astype(array.dtype.newbyteorder("<"), copy=False)
+
+    def _edges(self, group: Any, prefix: str) -> list[tuple[str, str]]:
+        data = _dataset(group, "edges")
+        if data.size == 0:
+            return []
+        if data.ndim != 2 or data.shape[1] != 2 or data.shape[0] > EDGES:
+            raise _Refusal(f"edges of '{prefix[:-1]}' have shape {list(data.shape)}, not (n, 2)")
+        return [(_decoded(a), _decoded(b)) for a, b in data[()]]
+
+
+def _child(group: Any, name: str) -> Any:
+    """A member of a group, not through a soft or external link (which leaves the file)."""
+    import h5py
+
+    link = group.get(name, getlink=True)
+    if link is None:
+        raise _Refusal(f"{name!r} is missing")
+    if not isinstance(link, h5py.HardLink):
+        raise _Refusal(f"{name!r} is a link, which is not followed")
+    return group[name]
+
+
+def _group(group: Any, name: str) -> Any:
+    import h5py
+
+    found = _child(group, name)
+    if not isinstance(found, h5py.Group):
+        raise _Refusal(f"{name!r} is not a group")
+    return found
+
+
+def _dataset(group: Any, name: str) -> Any:
+    import h5py
+
+    found = _child(group, name)
+    if not isinstance(found, h5py.Dataset) or found.shape is None:
+        raise _Refusal(f"{name!r} is not a dataset")
+    if found.is_virtual or found.external:
+        raise _Refusal(f"{name!r} is stored in another file, which is not read")
+    return found
+
+
+def _text(data: Any) -> str:
+    if data.shape != ():
+        raise _Refusal(f"a text has shape {list(data.shape)}")
+    return _decoded(data[()])
+
+
+def _decoded(value: Any) -> str:
+    text = value.decode("utf-8") if isinstance(value, bytes) else value
+    if not isinstance(text, str) or len(text) > TEXT:
+        raise _Refusal("a name or type is not a short text")
+    return text
+
+
+def _dt_note(root: Any) -> float | None:
+    """What the writer noted in the metadata, if it is a number."""
+    try:
+        return float(_dataset(_group(root, "metadata"), "dt")[()])
+    except (_Refusal, *DAMAGED):
+        return None

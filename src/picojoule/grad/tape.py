@@ -1,0 +1,127 @@
+"""A define-by-run tape: every Tensor remembers what made it.
+
+An operation is a pair of plain functions:
+
+    forward(*arrays) -> (result, saved)
+    vjp(saved, g)    -> one gradient an input; None where there is none
+
+The graph hangs on the result, so nothing is global and an unused result frees itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+Forward = Callable[..., tuple[Array, Any]]
+Vjp = Callable[[Any, Array], tuple[Array | None, ...]]
+
+
+class Tensor:
+    """An array, and where it came from.
+
+    data    the array; integers keep their dtype, their gradient belongs to what they stand for
+    grad    set by `backward` on tensors that `wants` a gradient and were made by no operation
+    wants   whether a gradient should reach it
+    """
+
+    __slots__ = ("data", "grad", "inputs", "saved", "vjp", "wants")
+
+    def __init__(self, data: Array, wants: bool = False) -> None:
+        self.data = np.asarray(data)
+        self.grad: Array | None = None
+        self.wants = wants
+        self.inputs: tuple[Tensor, ...] = ()
+        self.vjp: Vjp | None = None
+        self.saved: Any = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    def __repr__(self) -> str:
+        return f"Tensor({self.data.dtype}{list(self.shape)}{', wants' if self.wants else ''})"
+
+
+def apply(forward: Forward, vjp: Vjp, *inputs: Tensor) -> Tensor:
+    """Run an operation; remember it if any input wants a gradient."""
+    data, saved = forward(*(x.data for x in inputs))
+    out = Tensor(data, wants=any(x.wants for x in inputs))
+    if out.wants:
+        out.inputs, out.vjp, out.saved = inputs, vjp, saved
+    return out
+
+
+def backward(result: Tensor, g: Array | None = None) -> None:
+    """Add to `grad` of every leaf behind `result` its gradient.
+
+    g  gradient of the result itself; ones where absent
+    """
+    start = np.ones(result.shape, result.data.dtype) if g is None else g
+    waiting: dict[int, Array] = {id(result): start}
+    for tensor in _latest_first(result):
+        arrived = waiting.pop(id(tensor), None)
+        if arrived is None:
+            continue
+        if tensor.vjp is None:
+            tensor.grad = arrived if tensor.grad is None else tensor.grad + arrived
+            continue
+        for source, part in zip(tensor.inputs, tensor.vjp(tensor.saved, arrived), strict=True):
+            if part is not None and source.wants:
+                known = waiting.get(id(source))
+                waiting[id(source)] = part if known is None else known + part
+
+
+def _latest_first(result: Tensor) -> Iterator[Tensor]:
+    """All tensors behind `result` that want a gradient, each before its inputs."""
+    order: list[Tensor] = []
+    seen: set[int] = set()
+    stack: list[tuple[Tensor, bool]] = [(result, False)]
+    while stack:
+        tensor, expanded = stack.pop()
+        if expanded:
+            order.append(tensor)
+        elif id(tensor) not in seen:
+            seen.add(id(tensor))
+            stack.append((tensor, True))
+            stack.extend((x, False) for x in tensor.inputs if x.wants)
+    return reversed(order)
+
+
+def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
+    """Sum a gradient back to the shape that numpy had broadcast."""
+    extra = g.ndim - len(shape)
+    g = g.sum(axis=tuple(range(extra))) if extra else g
+    axes = tuple(i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1)
+    return g.sum(axis=axes, keepdims=True) if axes else g
+
+
+def check_grads(
+    function: Callable[..., Tensor], *arrays: Array, seed: int = 0, size: float = 1e-5,
+    rtol: float = 1e-5, atol: float = 1e-8,
+) -> None:  # fmt: skip
+    """Compare gradients with central differences along one random direction, in float64.
+
+    function  takes as many Tensors as there are arrays, returns one Tensor
+    Raises AssertionError with both slopes where they differ.
+    """
+    rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
+    points = [np.asarray(a, np.float64) for a in arrays]
+    ways = [rng.normal(size=p.shape) for p in points]
+    leaves = [Tensor(p, wants=True) for p in points]
+    out = function(*leaves)
+    g = rng.normal(size=out.shape)
+    backward(out, g)
+    found = sum(
+        float(np.sum(x.grad * way)) for x, way in zip(leaves, ways) if x.grad is not None
+    )
+    far = [
+        function(*(Tensor(p + sign * size * way) for p, way in zip(points, ways))).data
+        for sign in (1, -1)
+    ]
+    expected = float(np.sum(g * (far[0] - far[1]))) / (2 * size)
+    if not np.isclose(found, expected, rtol=rtol, atol=atol):
+        raise AssertionError(f"gradient gives slope {found}, differences give {expected}")

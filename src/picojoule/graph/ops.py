@@ -1,0 +1,359 @@
+"""The kinds of node.  A real op says what a network means; an `Int` op says which integers
+a machine computes for it, with every constant named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from picojoule.fixed.profile import SPIKING, TENSOR
+from picojoule.graph.types import Kind, TensorType
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def _same_shape(what: str, *inputs: TensorType) -> tuple[int, ...]:
+    shapes = {x.shape for x in inputs}
+    if len(shapes) != 1:
+        listed = " and ".join(str(list(x.shape)) for x in inputs)
+        raise ValueError(f"{what} needs inputs of one shape, got {listed}")
+    return inputs[0].shape
+
+
+def _graded(kind: Kind) -> Kind:
+    """The kind of a result that is no longer 0 or 1 even where the input is."""
+    return "current" if kind == "spike" else kind
+
+
+def _vector(what: str, x: TensorType) -> int:
+    if len(x.shape) != 1:
+        raise ValueError(f"{what} needs a vector, got {list(x.shape)}: put a Flatten before it")
+    return x.shape[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """Where samples enter: reals, or spikes (one bool an element and step)."""
+
+    shape: tuple[int, ...]
+    kind: Kind = "real"
+
+    CONSTANTS = ()
+    ARITY = (0, 0)
+
+    def out_type(self) -> TensorType:
+        return TensorType(self.shape, self.kind)
+
+    def shapes(self) -> Shapes:
+        return {}
+
+    def complaints(self) -> list[str]:
+        return (
+            [f"shape must be positive, got {list(self.shape)}"]
+            if min(self.shape, default=0) < 1
+            else []
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense:
+    """y = W x + b.  weight (out, in); bias (out,).  Spikes in give a current."""
+
+    weight: str
+    bias: str | None = None
+    features: int = 0  # out; 0 only while a graph is being built
+
+    CONSTANTS = ("weight", "bias")
+    ARITY = (1, 1)
+
+    def out_type(self, x: TensorType) -> TensorType:
+        _vector("Dense", x)
+        return TensorType((self.features,), "current" if x.kind == "spike" else "real")
+
+    def shapes(self, x: TensorType) -> Shapes:
+        return {"weight": (self.features, x.size), "bias": (self.features,)}
+
+    def complaints(self) -> list[str]:
+        return [] if self.features > 0 else [f"features must be positive, got {self.features}"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm:
+    """y = gain (x - mean) / sqrt(variance + eps) + shift; running statistics."""
+
+    gain: str
+    shift: str
+    mean: str
+    variance: str
+    eps: float = 1e-5
+
+    CONSTANTS = ("gain", "shift", "mean", "variance")
+    ARITY = (1, 1)
+
+    def out_type(self, x: TensorType) -> TensorType:
+        return TensorType(x.shape, _graded(x.kind))
+
+    def shapes(self, x: TensorType) -> Shapes:
+        return dict.fromkeys(self.CONSTANTS, x.shape[:1])
+
+    def complaints(self) -> list[str]:
+        return [] if self.eps > 0 else [f"eps must be positive, got {self.eps}"]
+
+
+@dataclass(frozen=True)
+class Relu:
+    """y = max(x, 0)."""
+
+    CONSTANTS = ()
+    ARITY = (1, 1)
+
+    def out_type(self, x: TensorType) -> TensorType:
+        return x
+
+    def shapes(self, x: TensorType) -> Shapes:
+        return {}
+
+    def complaints(self) -> list[str]:
+        return []
+
+
+@dataclass(frozen=True)
+class Add:
+    """y = a + b, elementwise: a residual path."""
+
+    CONSTANTS = ()
+    ARITY = (2, 2)
+
+    def out_type(self, a: TensorType, b: TensorType) -> TensorType:
+        return TensorType(_same_shape("Add", a, b), _graded(a.kind))
+
+    def shapes(self, a: TensorType, b: TensorType) -> Shapes:
+        return {}
+
+    def complaints(self) -> list[str]:
+        return []
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """A vector of all elements, last axis fastest."""
+
+    CONSTANTS = ()
+    ARITY = (1, 1)
+
+    def out_type(self, x: TensorType) -> TensorType:
+        return TensorType((x.size,), x.kind)
+
+    def shapes(self, x: TensorType) -> Shapes:
+        return {}
+
+    def complaints(self) -> list[str]:
+        return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delay:
+    """What the input was `steps` steps ago; zero before.  Every cycle contains one."""
+
+    steps: int = 1
+
+    CONSTANTS = ()
+    ARITY = (1, 1)
+
+    def out_type(self, x: TensorType) -> TensorType:
+        return x
+
+    def shapes(self, x: TensorType) -> Shapes:
+        return {}
+
+    def complaints(self) -> list[str]:
+        return [] if self.steps >= 1 else [f"steps must be at least 1, got {self.steps}"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CubaLif:
+    """Current-based leaky integrate-and-fire neurons; all inputs are summed.
+
+    u' = (1 - decay_u) u + x;  v' = (1 - decay_v) v + u' + bias
+    spike and v = 0 when v' > v_th; then v stays 0 for refractory - 1 further steps.
+    decay_u = 1 makes the plain LIF neuron.
+    """
+
+    decay_u: str
+    decay_v: str
+    v_th: str
+    bias: str | None = None
+    refractory: int = 1
+
+    CONSTANTS = ("decay_u", "decay_v", "v_th", "bias")
+    ARITY = (1, None)
+
+    def out_type(self, *inputs: TensorType) -> TensorType:
+        return TensorType(_same_shape("CubaLif", *inputs), "spike")
+
+    def shapes(self, *inputs: TensorType) -> Shapes:
+        return dict.fromkeys(self.CONSTANTS, inputs[0].shape)
+
+    def complaints(self) -> list[str]:
+        ok = self.refractory >= 1
+        return [] if ok else [f"refractory must be at least 1, got {self.refractory}"]
+
+
+# ---------------------------------------------------------------------------------- integers
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntDense:
+    """Integer matrix product with requantization (rules T1..T6 of docs/numerics.md).
+
+    acc = sum (x - zero_in) weight + bias; out = clamp(scale(acc) + zero, low, high).
+    Without `multiplier` the 32-bit accumulators themselves are the result.
+
+    weight int (out, in); bias int32 (out,); multiplier, exponent int (out,)
+    step_in, step_w, step_out name the real steps: x ~ step_in (q - zero_in), and so on
+    """
+
+    weight: str
+    bias: str
+    step_in: str
+    step_w: str
+    multiplier: str | None = None
+    exponent: str | None = None
+    step_out: str | None = None
+    zero_in: int = 0
+    zero: int = 0
+    low: int = -128
+    high: int = 127
+    weight_bits: int = 8
+    features: int = 0
+    profile: str = "double_round"
+
+    CONSTANTS = ("weight", "bias", "multiplier", "exponent", "step_in", "step_w", "step_out")
+    ARITY = (1, 1)
+
+    def out_type(self, x: TensorType) -> TensorType:
+        _vector("IntDense", x)
+        return TensorType((self.features,), "integer")
+
+    def shapes(self, x: TensorType) -> Shapes:
+        out = (self.features,)
+        return {
+            "weight": (self.features, x.size),
+            "bias": out,
+            "multiplier": out,
+            "exponent": out,
+            "step_in": (),
+            "step_w": out,
+            "step_out": (),
+        }
+
+    def complaints(self) -> list[str]:
+        found = [] if self.low < self.high else [f"low {self.low} is not below high {self.high}"]
+        if self.profile not in TENSOR:
+            found.append(f"no such tensor profile: {self.profile!r}; known: {sorted(TENSOR)}")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntAdd:
+    """Integer sum of two edges of different steps (rule T7).
+
+    scaling int (6,): multiplier and exponent of a, of b, and of the result
+    """
+
+    scaling: str
+    step_a: str
+    step_b: str
+    step_out: str
+    zero_a: int = 0
+    zero_b: int = 0
+    zero: int = 0
+    low: int = -128
+    high: int = 127
+    left_shift: int = 20
+    profile: str = "double_round"
+
+    CONSTANTS = ("scaling", "step_a", "step_b", "step_out")
+    ARITY = (2, 2)
+
+    def out_type(self, a: TensorType, b: TensorType) -> TensorType:
+        return TensorType(_same_shape("IntAdd", a, b), "integer")
+
+    def shapes(self, a: TensorType, b: TensorType) -> Shapes:
+        return {"scaling": (6,), "step_a": (), "step_b": (), "step_out": ()}
+
+    def complaints(self) -> list[str]:
+        return [] if self.low < self.high else [f"low {self.low} is not below high {self.high}"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntSynapse:
+    """Weights of a spiking core: one spike adds effective_weight(mantissa, exponent) (S9).
+
+    weight int (out, in): mantissas, -256..255, with the least significant bits that the
+    number of weight bits does not store already zero; `step_w` names the real step of
+    one stored level: weight ~ step_w * mantissa / 2**dropped
+    delay: synaptic delay beyond the profile's own (S10)
+    """
+
+    weight: str
+    step_w: str
+    exponent: int = 0
+    bits: int = 8
+    dropped: int = 1  # least significant mantissa bits that are not stored
+    delay: int = 0
+    features: int = 0
+    sparse: bool = False
+
+    CONSTANTS = ("weight", "step_w")
+    ARITY = (1, 1)
+
+    def out_type(self, x: TensorType) -> TensorType:
+        _vector("IntSynapse", x)
+        return TensorType((self.features,), "current")
+
+    def shapes(self, x: TensorType) -> Shapes:
+        return {"weight": (self.features, x.size), "step_w": ()}
+
+    def complaints(self) -> list[str]:
+        return [] if self.delay >= 0 else [f"delay must not be negative, got {self.delay}"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntCuba:
+    """CUBA-LIF neurons in a core's registers (rules S1..S8); all inputs are summed.
+
+    decay_u, decay_v int: decay registers; v_th int: mantissa, times 2**weight_shift;
+    bias int: mantissa, times 2**bias_exponent.  `step` names the real value of one unit of
+    u and v.
+    """
+
+    decay_u: str
+    decay_v: str
+    v_th: str
+    step: str
+    bias: str | None = None
+    bias_exponent: int = 0
+    refractory: int = 1
+    profile: str = "loihi1"
+
+    CONSTANTS = ("decay_u", "decay_v", "v_th", "bias", "step")
+    ARITY = (1, None)
+
+    def out_type(self, *inputs: TensorType) -> TensorType:
+        return TensorType(_same_shape("IntCuba", *inputs), "spike")
+
+    def shapes(self, *inputs: TensorType) -> Shapes:
+        shape = inputs[0].shape
+        return {"decay_u": shape, "decay_v": shape, "v_th": shape, "bias": shape, "step": ()}
+
+    def complaints(self) -> list[str]:
+        if self.profile not in SPIKING:
+            return [f"no such spiking profile: {self.profile!r}; known: {sorted(SPIKING)}"]
+        top = SPIKING[self.profile].refractory_max
+        ok = 1 <= self.refractory <= top
+        return [] if ok else [f"refractory must lie in 1..{top}, got {self.refractory}"]
+
+
+REAL_OPS = (Input, Dense, BatchNorm, Relu, Add, Flatten, Delay, CubaLif)
+INTEGER_OPS = (IntDense, IntAdd, IntSynapse, IntCuba)
+OPS = {op.__name__: op for op in REAL_OPS + INTEGER_OPS}

@@ -1,0 +1,149 @@
+"""Loops of tensor machines: integer matrix products, requantization, addition.
+
+Simulator and trainer call the same three functions: `int_matmul`, `requantize_array` and
+`add_array`.  Rules are numbered as in `docs/numerics.md`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from picojoule.fixed.arithmetic import add_rescaled, narrow32, requantize
+from picojoule.fixed.jit import jit
+
+Array = np.ndarray[Any, Any]
+
+
+@jit
+def matmul_rows(x, weight, bias, zero_in, out):
+    """out[n, o] = narrow32(sum_i (x[n, i] - zero_in) * weight[o, i] + bias[o]).
+
+    x, weight: any int (n, in), (out, in); bias int64 (out,); out int32 (n, out), written
+    """
+    for n in range(x.shape[0]):
+        for o in range(weight.shape[0]):
+            total = bias[o]
+            for i in range(x.shape[1]):
+                total += (np.int64(x[n, i]) - zero_in) * np.int64(weight[o, i])
+            out[n, o] = narrow32(total)
+
+
+@jit
+def requantize_rows(acc, multiplier, exponent, zero, low, high, out):
+    """out[n, o] = requantize(acc[n, o], multiplier[o], exponent[o], zero, low, high).
+
+    acc int32 (n, out); multiplier, exponent int64 (out,); out any int (n, out), written
+    """
+    for n in range(acc.shape[0]):
+        for o in range(acc.shape[1]):
+            value = np.int64(acc[n, o])
+            out[n, o] = requantize(value, multiplier[o], exponent[o], zero, low, high)
+
+
+@jit
+def add_rows(a, b, numbers, out):
+    """out[i] = add_rescaled(a[i] - zero_a, b[i] - zero_b, ...), elementwise.
+
+    a, b: any int (n,); out any int (n,), written
+    numbers int64 (12,): zero_a, zero_b, left_shift, ma, ea, mb, eb, mo, eo, zero, low, high
+    """
+    for i in range(a.shape[0]):
+        out[i] = add_rescaled(
+            a[i] - numbers[0], b[i] - numbers[1], numbers[2], numbers[3], numbers[4], numbers[5],
+            numbers[6], numbers[7], numbers[8], numbers[9], numbers[10], numbers[11],
+        )  # fmt: skip
+
+
+def matmul_carrier(reach: int) -> np.dtype[Any]:
+    """The fastest type that holds every partial sum of magnitude up to `reach` exactly.
+
+    A float product of integers is exact, in any order of summation, while no partial sum
+    leaves the integers that the significand holds: 2**24 for float32, 2**53 for float64.
+    """
+    if reach < 1 << 24:
+        return np.dtype(np.float32)
+    return np.dtype(np.float64) if reach < 1 << 53 else np.dtype(np.int64)
+
+
+def int_matmul(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    zero_in: int = 0,
+    *,
+    x_limit: int | None = None,
+    w_limit: int | None = None,
+) -> Array:
+    """Rule T1: int32 (n, out) accumulators sum_i (x - zero_in) weight + bias, exactly.
+
+    x int (n, in); weight int (out, in); bias int (out,).  Beyond 32 bits they wrap.
+    x_limit, w_limit: largest |x - zero_in| and |weight|, where the caller knows them from
+    formats; they are measured otherwise.  The carrier changes speed, never a bit.
+    """
+    x_limit = _reach(x, zero_in) if x_limit is None else x_limit
+    w_limit = _reach(weight) if w_limit is None else w_limit
+    carrier = matmul_carrier(x.shape[1] * x_limit * w_limit + _reach(bias))
+    if carrier.kind == "i":
+        out = np.empty((x.shape[0], weight.shape[0]), np.int32)
+        matmul_rows(x, weight, np.asarray(bias, np.int64), zero_in, out)
+        return out
+    acc = _shifted(x, zero_in, carrier) @ weight.astype(carrier).T
+    acc += bias.astype(carrier)
+    return acc.astype(np.int64).astype(np.int32) if carrier.itemsize == 8 else acc.astype(np.int32)
+
+
+def _reach(values: Array, zero: int = 0) -> int:
+    if values.size == 0:
+        return 0
+    return max(abs(int(values.max()) - zero), abs(int(values.min()) - zero))
+
+
+def _shifted(x: Array, zero: int, carrier: np.dtype[Any]) -> Array:
+    if zero == 0:
+        return x.astype(carrier)
+    return np.subtract(x, zero, dtype=np.int64).astype(carrier)
+
+
+def requantize_array(
+    acc: Array,
+    multiplier: Array,
+    exponent: Array,
+    zero: int,
+    low: int,
+    high: int,
+    dtype: Any = np.int32,
+) -> Array:
+    """Rule T6 on every element: int32 (n, out) accumulators to `dtype` (n, out) integers.
+
+    multiplier int (out,), 0 or 2**30..2**31-1; exponent int (out,).
+    `dtype` must hold low..high.
+    """
+    out = np.empty(acc.shape, dtype)
+    many = (np.array(multiplier, np.int64), np.array(exponent, np.int64))
+    requantize_rows(np.ascontiguousarray(acc), *many, zero, low, high, out)
+    return out
+
+
+def add_array(
+    a: Array,
+    b: Array,
+    zero_a: int,
+    zero_b: int,
+    left_shift: int,
+    scaling: Array,
+    zero: int,
+    low: int,
+    high: int,
+    dtype: Any = np.int32,
+) -> Array:
+    """Rule T7 on every element: the sum of two integer arrays of one shape, as `dtype`.
+
+    scaling int (6,): multiplier and exponent of a, of b, and of the result
+    """
+    out = np.empty(a.shape, dtype)
+    numbers = np.array([zero_a, zero_b, left_shift, *scaling, zero, low, high], np.int64)
+    flat = (np.ascontiguousarray(a).ravel(), np.ascontiguousarray(b).ravel())
+    add_rows(*flat, numbers, out.ravel())
+    return out

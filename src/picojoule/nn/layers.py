@@ -1,0 +1,182 @@
+"""Layers: data that say which nodes to build.  `sequential` turns a list of them into a Graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from picojoule.errors import Fault, UsageError
+from picojoule.fixed.contract import Encoder, Readout
+from picojoule.graph import Graph, Node
+from picojoule.graph import ops as graph_ops
+from picojoule.graph.types import Op
+from picojoule.nn.init import STD, generator, spiking_std
+
+
+@dataclass(frozen=True)
+class Dense:
+    """y = W x + b; weights start at a normal deviation of `init` ('he' or 'xavier')."""
+
+    features: int
+    bias: bool = True
+    init: str = "he"
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Normalize each feature over the batch."""
+
+    eps: float = 1e-5
+
+
+@dataclass(frozen=True)
+class Relu:
+    """max(x, 0)."""
+
+
+@dataclass(frozen=True)
+class Residual:
+    """inner(x) + x; the inner layers must keep the number of features."""
+
+    inner: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CubaLif:
+    """A Dense synapse group and the CUBA-LIF neurons that it drives.
+
+    recurrent  also joins the neurons to themselves, one step later
+    rate       spikes a step expected of the sources: sets the size of the first weights
+    reach      spread of the voltage after half the steps, in thresholds
+    """
+
+    features: int
+    decay_u: float = 0.5
+    decay_v: float = 0.25
+    v_th: float = 1.0
+    bias: bool = False
+    refractory: int = 1
+    recurrent: bool = False
+    rate: float = 0.3
+    reach: float = 1.5
+
+
+Layer = Dense | BatchNorm | Relu | Residual | CubaLif
+
+
+@dataclass
+class _Site:
+    """A graph under construction."""
+
+    seed: int
+    steps: int
+    nodes: list[Node] = field(default_factory=list)
+    params: dict[str, np.ndarray] = field(default_factory=dict)
+    used: dict[str, int] = field(default_factory=dict)
+
+    def name(self, prefix: str) -> str:
+        self.used[prefix] = self.used.get(prefix, 0) + 1
+        return f"{prefix}{self.used[prefix]}"
+
+    def node(self, name: str, op: Op, *inputs: str) -> str:
+        self.nodes.append(Node(name, op, inputs))
+        return name
+
+    def constant(self, name: str, value: float, size: int) -> str:
+        self.params[name] = np.full(size, value, np.float32)
+        return name
+
+    def random(self, name: str, std: float, rows: int, columns: int) -> str:
+        draw = generator(self.seed, len(self.params)).normal(0.0, std, (rows, columns))
+        self.params[name] = draw.astype(np.float32)
+        return name
+
+
+def sequential(
+    layers: Sequence[Layer], *, encoder: Encoder, readout: Readout, seed: int,
+    name: str = "network", steps: int = 1,
+) -> Graph:  # fmt: skip
+    """Build a float Graph: an input, then the layers one after the other.
+
+    Parameters are float32, drawn from Philox streams keyed by `seed`.
+    Raises UsageError PJ806 where layers do not fit together.
+    """
+    site = _Site(seed, steps)
+    kind = "real" if encoder.kind == "affine" else "spike"
+    last = site.node("input", graph_ops.Input(shape=encoder.shape, kind=kind))
+    if len(encoder.shape) > 1:
+        last = site.node("flat", graph_ops.Flatten(), last)
+    last, _ = _stack(site, layers, last, encoder.channels)
+    return Graph(name, tuple(site.nodes), last, encoder, readout, site.params, steps=steps)
+
+
+def _stack(site: _Site, layers: Sequence[Layer], last: str, size: int) -> tuple[str, int]:
+    for layer in layers:
+        last, size = BUILD[type(layer)](site, layer, last, size)
+    return last, size
+
+
+def _dense(site: _Site, layer: Dense, last: str, size: int) -> tuple[str, int]:
+    if layer.init not in STD:
+        raise UsageError(Fault("PJ806", f"init={layer.init!r} is none of {sorted(STD)}"))
+    name = site.name("fc")
+    std = STD[layer.init](size, layer.features)
+    weight = site.random(f"{name}.weight", std, layer.features, size)
+    bias = site.constant(f"{name}.bias", 0.0, layer.features) if layer.bias else None
+    op = graph_ops.Dense(weight=weight, bias=bias, features=layer.features)
+    return site.node(name, op, last), layer.features
+
+
+def _batch_norm(site: _Site, layer: BatchNorm, last: str, size: int) -> tuple[str, int]:
+    name = site.name("bn")
+    start = {"gain": 1.0, "shift": 0.0, "mean": 0.0, "variance": 1.0}
+    names = {what: site.constant(f"{name}.{what}", v, size) for what, v in start.items()}
+    return site.node(name, graph_ops.BatchNorm(eps=layer.eps, **names), last), size
+
+
+def _relu(site: _Site, layer: Relu, last: str, size: int) -> tuple[str, int]:
+    return site.node(site.name("relu"), graph_ops.Relu(), last), size
+
+
+def _residual(site: _Site, layer: Residual, last: str, size: int) -> tuple[str, int]:
+    inner, features = _stack(site, layer.inner, last, size)
+    if features != size:
+        raise UsageError(Fault(
+            "PJ806", f"a Residual turns {size} features into {features}",
+            fix=f"end it with Dense({size})",
+        ))  # fmt: skip
+    return site.node(site.name("add"), graph_ops.Add(), inner, last), size
+
+
+def _cuba(site: _Site, layer: CubaLif, last: str, size: int) -> tuple[str, int]:
+    name, synapse, n = site.name("lif"), site.name("fc"), layer.features
+    inputs = (_synapse(site, layer, synapse, last, size, layer.rate),)
+    if layer.recurrent:
+        back = site.node(f"{name}_late", graph_ops.Delay(steps=1), name)
+        inputs += (_synapse(site, layer, site.name("rec"), back, n, 1.0),)
+    op = graph_ops.CubaLif(
+        decay_u=site.constant(f"{name}.decay_u", layer.decay_u, n),
+        decay_v=site.constant(f"{name}.decay_v", layer.decay_v, n),
+        v_th=site.constant(f"{name}.v_th", layer.v_th, n),
+        bias=site.constant(f"{name}.bias", 0.0, n) if layer.bias else None,
+        refractory=layer.refractory,
+    )
+    return site.node(name, op, *inputs), n
+
+
+def _synapse(
+    site: _Site, layer: CubaLif, name: str, source: str, size: int, rate: float
+) -> str:
+    std = spiking_std(
+        size, rate=rate, decay_u=layer.decay_u, decay_v=layer.decay_v, v_th=layer.v_th,
+        steps=max(1, site.steps // 2), reach=layer.reach,
+    )  # fmt: skip
+    weight = site.random(f"{name}.weight", std, layer.features, size)
+    return site.node(name, graph_ops.Dense(weight=weight, features=layer.features), source)
+
+
+BUILD = {
+    Dense: _dense, BatchNorm: _batch_norm, Relu: _relu, Residual: _residual, CubaLif: _cuba,
+}  # fmt: skip

@@ -1,0 +1,126 @@
+"""Bring a network into the one form that the other passes expect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from picojoule.graph import Graph, Node
+from picojoule.graph.ops import (
+    Add,
+    CubaLif,
+    Delay,
+    Dense,
+    Flatten,
+    IntCuba,
+    IntSynapse,
+    Relu,
+)
+
+
+def canonicalise(graph: Graph) -> Graph:
+    """Remove what means nothing, and give every synapse group one population to feed.
+
+    Leaves: no Flatten of a vector; no Relu of a Relu; no Delay of a Delay that nothing else
+    reads; no Delay behind a Dense without bias; no Add of currents between Dense and neurons;
+    each Dense or IntSynapse that feeds neurons feeds one population, once.  Values change
+    only by float rounding.
+    """
+    for change in (
+        _drop_flattens, _drop_relus, _spread_sums, _delay_spikes, _join_delays, _split_groups,
+    ):  # fmt: skip
+        graph = change(graph)
+    return graph
+
+
+def fresh(taken: object, name: str) -> str:
+    """`name`, or the first of `name2`, `name3`, ... that `taken` does not contain."""
+    tries, found = 1, name
+    while found in taken:  # type: ignore[operator]  # graphs and mappings both answer `in`
+        tries += 1
+        found = f"{name}{tries}"
+    return found
+
+
+def only_reader(graph: Graph, name: str) -> Node | None:
+    """The node that alone reads `name`; None when several do, or when it is the answer."""
+    readers = graph.readers(name)
+    alone = len(readers) == 1 and readers[0].inputs.count(name) == 1 and graph.output != name
+    return readers[0] if alone else None
+
+
+def _drop_flattens(graph: Graph) -> Graph:
+    types = graph.types
+    for name in graph.names(Flatten):
+        if len(types[graph[name].inputs[0]].shape) == 1:
+            graph = graph.bypass(name)
+    return graph
+
+
+def _drop_relus(graph: Graph) -> Graph:
+    for name in graph.names(Relu):
+        if isinstance(graph[graph[name].inputs[0]].op, Relu):
+            graph = graph.bypass(name)
+    return graph
+
+
+def _spread_sums(graph: Graph) -> Graph:
+    """Neurons sum their inputs anyway, so they can read the terms of an Add themselves."""
+    for name in reversed(graph.names(Add)):
+        readers = graph.readers(name)
+        neurons = all(isinstance(r.op, CubaLif | IntCuba) for r in readers)
+        if name == graph.output or not readers or not neurons:
+            continue
+        terms = graph[name].inputs
+        for reader in readers:
+            spread = [t for i in reader.inputs for t in (terms if i == name else (i,))]
+            graph = graph.swap(reader.name, reader.op, tuple(spread))
+        graph = _without(graph, name)
+    return graph
+
+
+def _without(graph: Graph, name: str) -> Graph:
+    return replace(graph, nodes=tuple(n for n in graph.nodes if n.name != name))
+
+
+def _delay_spikes(graph: Graph) -> Graph:
+    """Machines delay spikes, not currents; without a bias the two are the same."""
+    for name in graph.names(Delay):
+        source = graph[graph[name].inputs[0]]
+        if not isinstance(source.op, Dense) or source.op.bias is not None:
+            continue
+        if only_reader(graph, source.name) is None:
+            continue
+        before, op = source.inputs, graph[name].op
+        graph = graph.bypass(name).add(Node(name, op, before))
+        graph = graph.swap(source.name, source.op, (name,))
+    return graph
+
+
+def _join_delays(graph: Graph) -> Graph:
+    for name in graph.names(Delay):
+        source = graph[graph[name].inputs[0]]
+        if isinstance(source.op, Delay) and only_reader(graph, source.name) is not None:
+            steps = source.op.steps + graph[name].op.steps  # type: ignore[attr-defined]
+            graph = graph.swap(name, Delay(steps=steps)).bypass(source.name)
+    return graph
+
+
+def _split_groups(graph: Graph) -> Graph:
+    """A synapse group has one step and one exponent, so each population needs its own."""
+    for name in graph.names(CubaLif, IntCuba):
+        inputs: list[str] = []
+        for source in graph[name].inputs:
+            shared = source in inputs or _feeds_earlier(graph, source, name)
+            if shared and isinstance(graph[source].op, Dense | IntSynapse):
+                copy = fresh(graph, f"{source}_{name}")
+                graph = graph.add(Node(copy, graph[source].op, graph[source].inputs))
+                source = copy
+            inputs.append(source)
+        graph = graph.swap(name, graph[name].op, tuple(inputs))
+    return graph
+
+
+def _feeds_earlier(graph: Graph, source: str, name: str) -> bool:
+    """True unless `name` is the first of the populations that `source` feeds."""
+    fed = [n for n in graph.names(CubaLif, IntCuba) if source in graph[n].inputs]
+    return fed[0] != name

@@ -1,0 +1,161 @@
+"""Every reason why a network does not fit a target, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from picojoule.errors import Fault
+from picojoule.fixed.format import Format
+from picojoule.fixed.profile import SPIKING, SpikingProfile
+from picojoule.graph import Graph
+from picojoule.graph.faults import faults as graph_faults
+from picojoule.graph.ops import CubaLif, Dense, Input, IntAdd, IntCuba, IntDense, IntSynapse
+from picojoule.passes.bits import Bits, bits_faults, choose_bits
+from picojoule.passes.lower_tensor import overflow_faults
+from picojoule.passes.move_bias import move_bias
+from picojoule.passes.partition import partition
+from picojoule.passes.populations import populations
+from picojoule.passes.quantize import prepare
+from picojoule.passes.support import support_faults
+from picojoule.passes.tiles import memory_faults
+from picojoule.target import Target
+
+MANTISSA = Format(9)  # of a weight of mixed sign
+LIMITS = {                  # field -> the limit of the hardware model that sets it
+    "refractory": "refractory_max", "v_th": "v_th_mantissa_max", "bias": "bias_mantissa_max",
+    "bias_exponent": "bias_exponent_max", "decay_u": "decay_bits", "decay_v": "decay_bits",
+    "delay": "delay_max", "exponent": "weight_exponent_max",
+}  # fmt: skip
+
+
+def check(
+    graph: Graph, target: Target, *, bits: int | None = None, activation_bits: int | None = None
+) -> list[Fault]:
+    """All faults, empty where `graph` (float or quantized) fits; needs no samples.
+
+    Sizes are judged with the bits asked for, or the most that the target offers.
+    """
+    faults = bits_faults(target, bits, activation_bits) + graph_faults(graph)
+    if any(fault.code.startswith("PJ4") for fault in faults):
+        return faults
+    graph = prepare(graph)
+    unsupported = support_faults(graph, target)
+    if unsupported:
+        return faults + unsupported
+    faults += _profile_faults(graph, target)
+    chosen = choose_bits(target, None if faults else bits, None if faults else activation_bits)
+    judge = _spiking_faults if target.kind == "spiking" else _tensor_faults
+    return faults + judge(graph, target, chosen)
+
+
+def _spiking_faults(graph: Graph, target: Target, bits: Bits) -> list[Fault]:
+    graph = move_bias(graph)
+    faults = [*_neuron_faults(graph, target), *_synapse_faults(graph, target)]
+    return faults + partition(populations(graph, target, bits.weight), target)[1]
+
+
+def _profile_faults(graph: Graph, target: Target) -> Iterator[Fault]:
+    """Integers mean what the arithmetic that they were chosen for makes of them."""
+    for name in graph.names(IntCuba, IntDense, IntAdd):
+        has, needs = getattr(graph[name].op, "profile", ""), target.core.profile
+        if has != needs:
+            yield Fault(
+                "PJ206",
+                f"integers of node {name!r} are of profile {has!r};"
+                f" {target.name!r} computes {needs!r}",
+                where=target.where("core.profile"),
+                fix="a target of that profile, or quantize the float network for this one",
+            )
+
+
+def _neuron_faults(graph: Graph, target: Target) -> Iterator[Fault]:
+    """Fields of neurons that no choice of step can make fit."""
+    profile = SPIKING[target.core.profile]
+    for name in graph.names(CubaLif, IntCuba):
+        op = graph[name].op
+        assert isinstance(op, CubaLif | IntCuba)
+        ranges = {"refractory": (op.refractory, 1, profile.refractory_max)}
+        least = float(np.min(graph.value(op.v_th)))
+        ranges["v_th"] = (min(least, 0.0), 0, profile.v_th_max)
+        if isinstance(op, IntCuba):
+            ranges |= _register_ranges(graph, op, profile)
+        elif not profile.has_bias and op.bias is not None:
+            ranges["bias"] = (float(np.abs(graph.value(op.bias)).max()), 0, 0)
+        for field, (value, low, high) in ranges.items():
+            if not low <= value <= high:
+                yield _field_fault(target, name, field, value, low, high)
+
+
+def _register_ranges(
+    graph: Graph, op: IntCuba, profile: SpikingProfile
+) -> dict[str, tuple[float, int, int]]:
+    """Field -> (its worst value, lowest, highest) for integers that stand already."""
+    bias = profile.bias_mantissa_max if profile.has_bias else 0
+    limits = {
+        "decay_u": (op.decay_u, 0, profile.decay_max),
+        "decay_v": (op.decay_v, 0, profile.decay_max),
+        "v_th": (op.v_th, 0, profile.v_th_max),
+        "bias": (op.bias, -bias, bias),
+    }
+    found: dict[str, tuple[float, int, int]] = {
+        field: (_worst(graph.value(name), low, high), low, high)
+        for field, (name, low, high) in limits.items()
+        if name is not None
+    }
+    return found | {"bias_exponent": (op.bias_exponent, 0, profile.bias_exponent_max)}
+
+
+def _worst(values: np.ndarray, low: int, high: int) -> float:
+    """The value furthest below `low`, else the largest."""
+    least = float(np.min(values))
+    return least if least < low else float(np.max(values))
+
+
+def _synapse_faults(graph: Graph, target: Target) -> Iterator[Fault]:
+    profile = SPIKING[target.core.profile]
+    for name in graph.names(IntSynapse):
+        op = graph[name].op
+        assert isinstance(op, IntSynapse)
+        weight = graph.value(op.weight)
+        exponents = profile.weight_exponent_min, profile.weight_exponent_max
+        for field, value, low, high in (
+            ("delay", op.delay, 0, profile.delay_max),
+            ("exponent", op.exponent, *exponents),
+            ("weight", _worst(weight, MANTISSA.low, MANTISSA.high), MANTISSA.low, MANTISSA.high),
+        ):
+            if not low <= value <= high:
+                yield _field_fault(target, name, field, value, low, high)
+
+
+def _field_fault(target: Target, node: str, field: str, value: float, low: int, high: int) -> Fault:
+    return Fault(
+        "PJ207",
+        f"{field} of node {node!r} is {value:g}; {target.name!r} holds {low}..{high}",
+        where=target.where(f"core.limits.{LIMITS.get(field, field)}"),
+        fix=f"a value in {low}..{high}" if low < high else f"no {field}",
+    )
+
+
+def _tensor_faults(graph: Graph, target: Target, bits: Bits) -> list[Fault]:
+    faults = memory_faults(graph, target, bits.weight, bits.activation)
+    for name in graph.names(Dense):
+        faults += _sum_faults(graph, target, name, bits)
+    if not graph.names(Dense) and graph.names(IntDense):
+        faults += overflow_faults(graph)
+    return faults
+
+
+def _sum_faults(graph: Graph, target: Target, name: str, bits: Bits) -> list[Fault]:
+    """PJ210 where inputs * largest input * largest weight could leave the accumulator."""
+    inputs = graph.types[graph[name].inputs[0]].size
+    wide = 8 if isinstance(graph[graph[name].inputs[0]].op, Input) else bits.activation
+    bound = inputs * Format(wide, signed=False).high * Format(bits.weight).high
+    if bound < 2**31:
+        return []
+    return [Fault(
+        "PJ210", f"sums of node {name!r} over {inputs} inputs could reach {bound}; the"
+        f" accumulator holds {2**31 - 1}", where=target.where("accumulator_bits"),
+        fix="fewer inputs to this layer, or fewer bits",
+    )]  # fmt: skip

@@ -1,0 +1,73 @@
+"""From a network to a Program: every pass, in order, each checked and written down on request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from picojoule.errors import CheckError, Fault, UsageError
+from picojoule.fixed.contract import Events
+from picojoule.graph import Graph
+from picojoule.graph.faults import verify
+from picojoule.graph.text import text
+from picojoule.passes.canonicalise import canonicalise
+from picojoule.passes.check import check
+from picojoule.passes.fold_batch_norm import fold_batch_norm
+from picojoule.passes.freeze import freeze
+from picojoule.passes.lower import lower
+from picojoule.passes.quantize import quantize
+from picojoule.passes.schedule_delays import schedule_delays
+from picojoule.program import Program
+from picojoule.program.listing import listing
+from picojoule.target import Target
+
+
+def compile_graph(
+    graph: Graph, target: Target, *, calibrate: np.ndarray | Events | None = None,
+    bits: int | None = None, activation_bits: int | None = None, dump: str | Path | None = None,
+) -> Program:  # fmt: skip
+    """Compile a network, float, quantized or frozen, for a target.
+
+    calibrate  samples to choose scales by; tensor targets need them for float networks
+    dump       a directory for the text of every stage: 00-load.txt, 01-canonicalise.txt, ...
+    Raises CheckError with every fault where the network does not fit.
+    """
+    faults = check(graph, target, bits=bits, activation_bits=activation_bits)
+    if faults:
+        raise CheckError(faults)
+    stage = _Stages(dump)
+    graph = stage("load", graph)
+    graph = stage("canonicalise", canonicalise(graph))
+    graph = stage("fold_batch_norm", fold_batch_norm(graph))
+    graph = stage("quantize", quantize(
+        graph, target, calibrate, bits=bits, activation_bits=activation_bits))  # fmt: skip
+    graph = stage("schedule_delays", schedule_delays(graph, target))
+    graph = stage("freeze", freeze(graph))
+    program = lower(graph, target)
+    stage.write("lower", listing(program, target.core.limits))
+    return program
+
+
+class _Stages:
+    """Checks the graph after each pass, and keeps its text where asked to."""
+
+    def __init__(self, dump: str | Path | None) -> None:
+        self.directory = None if dump is None else Path(dump)
+        self.count = 0
+
+    def __call__(self, name: str, graph: Graph) -> Graph:
+        verify(graph)
+        self.write(name, text(graph))
+        return graph
+
+    def write(self, name: str, content: str) -> None:
+        if self.directory is None:
+            return
+        path = self.directory / f"{self.count:02d}-{name}.txt"
+        self.count += 1
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            path.write_text(content.rstrip("\n") + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(Fault("PJ801", f"cannot write {path}: {error.strerror}")) from None

@@ -1,0 +1,178 @@
+"""How the layers of a tensor network fit the memories and the array of a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from picojoule.errors import Fault
+from picojoule.fixed.format import Format
+from picojoule.graph import Graph
+from picojoule.graph.ops import Add, Dense, Flatten, Input, IntAdd, IntDense, Relu
+from picojoule.target import Target
+
+ACCUMULATOR = Format(32)
+PER_CHANNEL_BYTES = 4 + 4 + 1  # bias, multiplier, exponent
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Output channels start..stop of a layer, whose weights are on the chip together."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Folds:
+    """How often a product is folded onto the array, and cycles of one fold."""
+
+    n: int
+    k: int
+    cycles: int
+
+
+def packed_bytes(elements: int, bits: int) -> int:
+    """Bytes of elements packed without gaps."""
+    return -(-elements * bits // 8)
+
+
+def room(target: Target, memory: str) -> int:
+    """Bytes of a memory; without limit where the machine names no such memory."""
+    return target.memories.get(memory, 1 << 62)
+
+
+def value_format(graph: Graph, name: str) -> Format:
+    """The narrowest format of a node's integers: from its clamps, or 32 bits without them."""
+    op = graph[name].op
+    if isinstance(op, Input):
+        return graph.encoder.format
+    if isinstance(op, Flatten):
+        return value_format(graph, graph[name].inputs[0])
+    assert isinstance(op, IntDense | IntAdd)
+    if isinstance(op, IntDense) and op.multiplier is None:
+        return ACCUMULATOR
+    if op.low >= 0:
+        return Format(op.high.bit_length(), signed=False)
+    return Format(1 + max((~op.low).bit_length(), op.high.bit_length()))
+
+
+def folds(target: Target, inputs: int, outputs: int) -> Folds:
+    """Folds of one vector times (outputs, inputs) weights on the target's array.
+
+    Source: SCALE-Sim 3.0.0, closed form of its cycles (shared facts: accelerators, 3.2).
+    """
+    array = target.array
+    assert array is not None, "a tensor target has an array"
+    rows, columns = array.rows, array.columns
+    n, k = -(-outputs // columns), -(-inputs // rows)
+    if array.dataflow == "ws":
+        return Folds(n, k, 2 * rows + columns + 1 - 2)
+    if array.dataflow == "os":
+        return Folds(n, 1, rows + columns + inputs - 2)
+    return Folds(1, k, 2 * rows + columns + outputs - 2)
+
+
+def tiles(target: Target, inputs: int, outputs: int, bits: int) -> tuple[Tile, ...]:
+    """Output channels cut so that two tiles fit the filter memory: one works, one is loaded.
+
+    Tiles are whole folds of the array where they can be; empty where not one channel fits.
+    """
+    half = room(target, "filter") // 2
+    most = half * 8 // (inputs * bits + PER_CHANNEL_BYTES * 8)
+    if most >= outputs:
+        return (Tile(0, outputs),)
+    assert target.array is not None
+    columns = target.array.columns
+    size = most // columns * columns or most
+    return tuple(Tile(k, min(k + size, outputs)) for k in range(0, outputs, size)) if size else ()
+
+
+def vector_cycles(target: Target, elements: int) -> int:
+    """Cycles of the vector unit, which has a lane for each column of the array."""
+    assert target.array is not None
+    return -(-elements // target.array.columns)
+
+
+# --------------------------------------------------------------------------------- does it fit
+
+
+def layers(graph: Graph) -> tuple[str, ...]:
+    """Nodes that become a phase, in order; a Relu works within the phase of its input."""
+    return graph.names(Dense, IntDense, Add, IntAdd)
+
+
+def memory_faults(
+    graph: Graph, target: Target, bits: int = 8, activation_bits: int = 8
+) -> list[Fault]:
+    """PJ208 for everything that does not fit a memory of the chip.
+
+    bits, activation_bits  of the float nodes of a network; Int nodes have their own
+    """
+    found = [*_weight_faults(graph, target, bits)]
+    found += _activation_faults(graph, target, activation_bits)
+    return [
+        Fault("PJ208", f"{what} {needed} bytes; the {memory} memory of {target.name!r} has"
+              f" {target.memories[memory]}", where=target.where(f"memories.{memory}"), fix=fix)
+        for what, needed, memory, fix in found
+    ]  # fmt: skip
+
+
+Misfit = tuple[str, int, str, str]
+
+
+def layer_bits(graph: Graph, name: str, bits: int) -> int:
+    """Weight bits of a layer: its own, or those that a float one will get."""
+    op = graph[name].op
+    return op.weight_bits if isinstance(op, IntDense) else bits
+
+
+def _weight_faults(graph: Graph, target: Target, bits: int) -> Iterator[Misfit]:
+    total = 0
+    for name in graph.names(Dense, IntDense):
+        inputs, outputs = graph.types[graph[name].inputs[0]].size, graph.types[name].size
+        each = layer_bits(graph, name, bits)
+        total += packed_bytes(inputs * outputs, each) + PER_CHANNEL_BYTES * outputs
+        if not tiles(target, inputs, outputs, each):
+            needed = 2 * (packed_bytes(inputs, each) + PER_CHANNEL_BYTES)
+            yield (f"two output channels of node {name!r} need", needed, "filter",
+                   "fewer inputs to this layer, or fewer weight bits")  # fmt: skip
+        accumulators = ACCUMULATOR.bits // 8 * outputs
+        if accumulators > room(target, "output"):
+            yield (f"the accumulators of node {name!r} need", accumulators, "output",
+                   "a narrower layer")  # fmt: skip
+    if total > room(target, "dram"):
+        yield "all weights together need", total, "dram", "smaller layers, or fewer weight bits"
+
+
+def _activation_faults(graph: Graph, target: Target, bits: int) -> Iterator[Misfit]:
+    """What is alive while a layer runs: all that it or a later layer still reads."""
+    order = [n for n in graph.order if not isinstance(graph[n].op, Flatten | Relu)]
+    last_read = {n: max(map(order.index, _layer_readers(graph, n)), default=0) for n in order}
+    size = {n: packed_bytes(graph.types[n].size, _edge_bits(graph, n, bits)) for n in order}
+    for k, name in enumerate(order):
+        alive = [n for n in order[: k + 1] if last_read[n] >= k or n == name]
+        needed = sum(size[n] for n in alive)
+        if needed > room(target, "input"):
+            yield (f"activations alive during node {name!r} need", needed, "input",
+                   "narrower layers, or fewer activation bits")  # fmt: skip
+
+
+def _edge_bits(graph: Graph, name: str, bits: int) -> int:
+    """Bits of a node's integers in the input memory; accumulators of the answer are not in it."""
+    op = graph[name].op
+    if name == graph.output and isinstance(op, Dense):
+        return 0
+    if isinstance(op, IntDense | IntAdd):
+        form = value_format(graph, name)
+        return 0 if form == ACCUMULATOR else form.bits
+    return graph.encoder.format.bits if isinstance(op, Input) else bits
+
+
+def _layer_readers(graph: Graph, name: str) -> list[str]:
+    """Layers that read a node, looking through Flatten and Relu."""
+    found: list[str] = []
+    for reader in graph.readers(name):
+        through = isinstance(reader.op, Flatten | Relu)
+        found += _layer_readers(graph, reader.name) if through else [reader.name]
+    return found

@@ -1,0 +1,173 @@
+"""From a network and test data to a row of a report: accuracies, mismatches, price."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import numpy as np
+
+from picojoule import passes, sim, train
+from picojoule.errors import Fault, UsageError
+from picojoule.fixed.contract import Events
+from picojoule.graph import Graph
+from picojoule.graph.ops import REAL_OPS, IntDense, IntSynapse
+from picojoule.program import Program
+from picojoule.report.build import make_raster, make_row
+from picojoule.report.data import Accuracy, Report, Row, Use, this_machine
+from picojoule.report.layers import Rasters, probes, rasters
+from picojoule.target import Target
+
+Array = np.ndarray
+Samples = Array | Events
+PROBED = 2**26  # elements of spike probes that are kept at once; beyond, fewer samples
+# memory of a program -> memory of a hardware model
+MEMORIES = {
+    "sram_input": "input", "sram_weight": "filter", "sram_output": "output", "dram": "dram",
+}  # fmt: skip
+
+
+def assess(
+    network: Graph,
+    target: Target,
+    x: Samples,
+    y: Array,
+    *,
+    reference: Graph | None = None,
+    calibrate: Samples | None = None,
+    bits: int | None = None,
+    activation_bits: int | None = None,
+) -> Report:
+    """One row: what `api.evaluate` promises.  Raises what compiling and running raise."""
+    _labels_fit(x, y)
+    floating = all(isinstance(node.op, REAL_OPS) for node in network.nodes)
+    original = network if floating else reference
+    options = {"bits": bits or widest_bits(network), "activation_bits": activation_bits}
+    quantized = None
+    if original is not None and calibrate is not None:
+        quantized = passes.freeze(
+            passes.schedule_delays(passes.quantize(original, target, calibrate, **options), target)
+        )
+    deployed = network
+    if floating:
+        if quantized is None:
+            fix = "calibrate=training samples"
+            raise UsageError(Fault("PJ806", "a float network needs samples to calibrate", fix=fix))
+        deployed = quantized
+    program = passes.compile_graph(deployed, target)
+    run = sim.run(program, x)
+    accuracy = Accuracy(
+        float=None if original is None else train.accuracy(original, x, y),
+        ptq=None if quantized is None else train.accuracy(quantized, x, y),
+        qat=None if floating else train.accuracy(network, x, y),
+        deployed=share_right(run.answers(), y),
+    )
+    row = price_run(
+        run, target, x, accuracy, bits=options["bits"] or max(target.weight_bits),
+        mismatched_outputs=mismatches(deployed, program, x),
+    )  # fmt: skip
+    return make_report(f"{network.name} on {target.name}", [row], "evaluate")
+
+
+def make_report(title: str, rows: list[Row], command: str) -> Report:
+    """A report of rows, dated, with the computer that simulated."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Report(
+        title=title, rows=tuple(rows), created=now, command=command, machine=this_machine()
+    )
+
+
+def price_run(
+    run: sim.Run,
+    target: Target,
+    x: Samples,
+    accuracy: Accuracy,
+    *,
+    bits: int,
+    mismatched_outputs: int | None,
+    network: str = "",
+    seed: int | None = None,
+) -> Row:
+    """The row of one run: its price, its raster, how full the machine is."""
+    tensor = run.program.kind == "tensor"
+    fired = watch_spikes(run.program, x)
+    first = {node: a[0] for node, a in (fired or {}).items()}
+    return make_row(
+        run.program, run.activity, target, accuracy, bits=bits, network=network, seed=seed,
+        mismatched_outputs=mismatched_outputs, engine=run.engine, rasters=fired,
+        raster=make_raster(first, sample="first test sample") if first else None,
+        uses=_memory_uses(run.program, target) if tensor else None,
+        bits_note="input 8 bits" if tensor and bits < 8 else "",
+    )  # fmt: skip
+
+
+def share_right(answers: Array, y: Array) -> float:
+    """Part of answers that are the label, 0..1."""
+    return float(np.mean(answers == y))
+
+
+def mismatches(graph: Graph, program: Program, x: Samples) -> int:
+    """Output integers in which the trainer and the program differ, over both engines."""
+    expected = train.evaluate_outputs(graph, x)
+    return sum(_differing(expected, sim.run(program, x, engine=e)) for e in sim.ENGINES)
+
+
+def _differing(expected: Mapping[str, Array], run: sim.Run) -> int:
+    count = 0
+    for name, want in expected.items():
+        what, _, node = name.partition(".")
+        found = run.node(node, what) if node else run.outputs[name]
+        count += int(np.count_nonzero(found != want)) if found.shape == want.shape else want.size
+    return count
+
+
+def watch_spikes(program: Program, x: Samples) -> Rasters | None:
+    """Spikes of all populations, of as many samples as may be kept; None without any."""
+    watched = probes(program)
+    if not watched:
+        return None
+    total = sum(s.stop - s.start for s in program.source if s.what == "spike")
+    most = max(1, PROBED // max(1, program.steps * total))
+    part = x.take(0, min(most, x.samples)) if isinstance(x, Events) else x[:most]
+    run = sim.run(program, part, probes=watched)
+    return rasters(program, run.probes, part)
+
+
+def _memory_uses(program: Program, target: Target) -> list[Use]:
+    """The most that any phase keeps in each memory at once."""
+    peak = dict.fromkeys(MEMORIES, 0)
+    for phase in range(len(program.phases)):
+        touched = {
+            span.region
+            for i in program.instructions
+            if i.phase == phase
+            for span in (*i.reads, *i.writes)
+        }
+        for memory in MEMORIES:
+            regions = [program.regions[name] for name in touched]
+            held = sum(r.packed_bytes for r in regions if r.memory == memory)
+            peak[memory] = max(peak[memory], held)
+    return [
+        Use(component="memory", resource=name, used=peak[memory], limit=limit, unit="B")
+        for memory, name in MEMORIES.items()
+        if (limit := target.memories.get(name)) is not None and peak[memory] <= limit
+    ]
+
+
+def widest_bits(network: Graph) -> int | None:
+    """Bits of the weights of a quantized network; None for a float one."""
+    found = [node.op.bits for node in network.nodes if isinstance(node.op, IntSynapse)]
+    found += [node.op.weight_bits for node in network.nodes if isinstance(node.op, IntDense)]
+    return max(found, default=None)
+
+
+def program_bits(program: Program) -> int:
+    """Bits of the widest weights that a program stores."""
+    weights = [program.regions[s.region] for s in program.source if s.what == "weight"]
+    return max((region.format.bits for region in weights), default=0)
+
+
+def _labels_fit(x: Samples, y: Array) -> None:
+    samples = x.samples if isinstance(x, Events) else len(x)
+    if samples != len(y):
+        raise UsageError(Fault("PJ802", f"{samples} samples, but {len(y)} labels"))

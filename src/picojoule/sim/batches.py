@@ -1,0 +1,126 @@
+"""Cut a batch of samples into blocks, run each on an engine, put the parts together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from picojoule.activity import Activity
+from picojoule.fixed.contract import Encoder, Events
+from picojoule.kernels.pool import over_blocks
+from picojoule.program import Program
+from picojoule.sim import layout, reference, spiking, tensor
+from picojoule.sim.layout import Block, Piece
+from picojoule.sim.plan import make_plan
+from picojoule.sim.samples import start_state
+from picojoule.sim.traffic import tensor_activity
+
+Array = np.ndarray[Any, Any]
+Engine = Callable[[Events, dict[str, Array], Array], Block]
+BLOCK, TENSOR_BLOCK = 8, 256  # samples of a block, whatever the number of threads
+
+
+def run_spiking(
+    program: Program,
+    samples: Array | Events,
+    steps: int,
+    engine: str,
+    threads: int,
+    probes: Sequence[str],
+    state: Mapping[str, Array] | None,
+    detail: str,
+) -> tuple[Array, dict[str, Array], dict[str, Array], Activity]:
+    """(spikes, final state, probes, activity), as `Run` documents them."""
+    n = samples.samples if isinstance(samples, Events) else len(samples)
+    named, columns = _columns(program, probes)
+    pieces = [piece for found, _, _ in named.values() for piece in found]
+    simulate = _engine(program, engine, pieces, columns)
+    first, inflight = start_state(program, state, n)
+
+    def work(start: int, stop: int) -> Block:
+        events = _events(program.encoder, samples, start, stop, steps)
+        words = {name: values[start:stop] for name, values in first.items()}
+        mine = inflight[(inflight[:, 0] >= start) & (inflight[:, 0] < stop)] - (start, 0, 0, 0)
+        block = simulate(events, words, mine)
+        block.inflight[:, 0] += start
+        if state is None:
+            block.counts[:, 0, -2, layout.ACTIONS.index("reset")] = 1
+        return _reduced(block, detail)
+
+    blocks = over_blocks(n, threads, work, BLOCK)
+    final = {name: np.concatenate([b.state[name] for b in blocks]) for name in first}
+    final[layout.INFLIGHT] = np.concatenate([b.inflight for b in blocks])
+    watched = _watched(named, np.concatenate([b.watched for b in blocks]))
+    activity = _activity(program, [b.counts for b in blocks], detail, n, steps)
+    return np.concatenate([b.spikes for b in blocks]), final, watched, activity
+
+
+def _engine(program: Program, engine: str, pieces: Sequence[Piece], columns: int) -> Engine:
+    if engine == "numba":
+        plan = make_plan(program, pieces, columns)
+        return lambda *block: spiking.run_block(plan, *block)
+    model = reference.Spiking(program, tuple(pieces), columns)
+    return lambda *block: reference.run_block(model, *block)
+
+
+def _columns(
+    program: Program, probes: Sequence[str]
+) -> tuple[dict[str, tuple[list[Piece], int, int]], int]:
+    """Probe -> (pieces, first column, columns); and the columns of all probes."""
+    found, total = {}, 0
+    for probe in dict.fromkeys(probes):
+        pieces = layout.probe_pieces(program, probe, total)
+        size = layout.width(pieces, total)
+        found[probe] = (pieces, total, size)
+        total += size
+    return found, total
+
+
+def _watched(named: Mapping[str, tuple[list[Piece], int, int]], values: Array) -> dict[str, Array]:
+    found = {}
+    for probe, (pieces, first, size) in named.items():
+        part = values[:, :, first : first + size]
+        found[probe] = part.astype(bool) if pieces[0].what == "spike" else part
+    return found
+
+
+def _events(encoder: Encoder, samples: Array | Events, start: int, stop: int, steps: int) -> Events:
+    if isinstance(samples, Events):
+        return encoder.events(samples.take(start, stop), steps)
+    return encoder.events(samples[start:stop], steps)
+
+
+def _reduced(block: Block, detail: str) -> Block:
+    counts = block.counts
+    if detail != "each":
+        counts = counts.sum(axis=0, keepdims=True)
+    if detail == "sum":
+        counts = counts.sum(axis=1, keepdims=True)
+    return Block(block.spikes, block.state, block.inflight, block.watched, counts)
+
+
+def _activity(
+    program: Program, counts: list[Array], detail: str, samples: int, steps: int
+) -> Activity:
+    together = np.concatenate(counts)
+    if detail != "each":
+        together = together.sum(axis=0, keepdims=True)
+    return Activity(
+        together, layout.components(program), layout.ACTIONS, samples, steps,
+        machine=program.machine, nodes=layout.nodes_of(program),
+    )  # fmt: skip
+
+
+def run_tensor(
+    program: Program, samples: Array, engine: str, threads: int, detail: str
+) -> tuple[Array, Activity]:
+    """(output int32 (n, n_out), activity) of a tensor program."""
+    forward = {"numba": tensor.forward, "reference": reference.forward}[engine]
+
+    def work(start: int, stop: int) -> Array:
+        return forward(program, program.encoder.integers(samples[start:stop]))
+
+    output = np.concatenate(over_blocks(len(samples), threads, work, TENSOR_BLOCK))
+    return output, tensor_activity(program, len(samples), detail)

@@ -1,0 +1,190 @@
+"""Where things lie in a spiking program: names and bookkeeping that both engines share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from picojoule.errors import Fault, ProgramError, UsageError
+from picojoule.program import OPCODES, Instruction, Program, Span
+
+Array = np.ndarray[Any, Any]
+
+# order within a step: what arrives, what it does, what leaves (cores may come in any order)
+STAGES = {"input": 0, "deliver_dense": 1, "deliver_sparse": 1, "cuba": 2, "route": 3,
+          "output": 3, "barrier": 4}  # fmt: skip
+ACTIONS = (
+    "neuron.active", "neuron.idle", "synapse.event", "packet.out", "hop.ew", "hop.ns",
+    "step", "reset", "event.in", "event.out",
+)  # fmt: skip
+INFLIGHT = "inflight"  # name of the state that holds the spikes under way
+
+
+@dataclass(frozen=True)
+class Block:
+    """What one engine returns for one block of samples.
+
+    spikes    bool (n, steps, labels)
+    state     region -> int64 (n, size)
+    inflight  int64 (rows, 4): sample, steps ahead, axon, how many; sorted, no two alike.
+              A spike 0 steps ahead acts in the step that would come next.
+    watched   int64 (n, steps, columns): the probes, side by side
+    counts    int64 (n, steps, components, actions)
+    """
+
+    spikes: Array
+    state: dict[str, Array]
+    inflight: Array
+    watched: Array
+    counts: Array
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Words first..first + size of a region go to columns column.. of the watched values."""
+
+    what: str
+    region: str
+    first: int
+    size: int
+    column: int
+
+
+def spans(instruction: Instruction) -> dict[str, Span]:
+    """Operands by name.  Raises ProgramError PJ603."""
+    row = OPCODES.get(instruction.op)
+    if row is None or row.machine == "tensor":
+        raise _invalid(f"a spiking machine has no instruction {instruction.op!r}")
+    if (len(row.reads), len(row.writes)) != (len(instruction.reads), len(instruction.writes)):
+        raise _invalid(f"{row.name} reads {len(row.reads)} and writes {len(row.writes)} spans, got "
+                       f"{len(instruction.reads)} and {len(instruction.writes)}")  # fmt: skip
+    names = row.reads + row.writes
+    return dict(zip(names, instruction.reads + instruction.writes))
+
+
+def arguments(instruction: Instruction) -> dict[str, int]:
+    """Integer arguments by name.  Raises ProgramError PJ603."""
+    row = OPCODES[instruction.op]
+    if len(row.args) != len(instruction.args):
+        raise _invalid(f"{row.name} takes {len(row.args)} numbers, got {len(instruction.args)}")
+    return dict(zip(row.args, instruction.args))
+
+
+def _invalid(what: str) -> ProgramError:
+    return ProgramError(Fault("PJ603", what))
+
+
+def in_order(program: Program) -> list[Instruction]:
+    """Instructions in the order in which one step runs them."""
+    listed = [i for i in program.instructions if i.op != "barrier"]
+    return sorted(listed, key=lambda i: STAGES.get(i.op, 1))
+
+
+def constants(program: Program) -> dict[str, Array]:
+    """Region -> values: constants, and learned state that an instruction reads like one."""
+    learned = {name: np.asarray(array).reshape(program.regions[name].shape)
+               for name, array in program.initial.items()
+               if name not in state_regions(program)}  # fmt: skip
+    return {**program.arrays, **learned}
+
+
+def components(program: Program) -> tuple[str, ...]:
+    """Names of what is counted: every core, the chip, the host."""
+    return (*(f"core{k}" for k in range(program.cores)), "chip", "host")
+
+
+def nodes_of(program: Program) -> dict[str, tuple[str, ...]]:
+    """Component -> graph nodes on it, from the source map."""
+    found: dict[str, dict[str, None]] = {}
+    for source in program.source:
+        core = program.regions[source.region].core
+        if core >= 0:
+            found.setdefault(f"core{core}", {})[source.node] = None
+    return {name: tuple(nodes) for name, nodes in found.items()}
+
+
+def state_regions(program: Program) -> tuple[str, ...]:
+    """Regions of u, v and wait, in order of first use."""
+    found: dict[str, None] = {}
+    for instruction in program.instructions:
+        if instruction.op == "cuba":
+            named = spans(instruction)
+            found.update(dict.fromkeys(named[name].region for name in ("u", "v", "wait")))
+    return tuple(found)
+
+
+def axon_bases(program: Program) -> dict[str, int]:
+    """Axon region -> number of its first axon among all axons of the program."""
+    names = set()
+    for instruction in program.instructions:
+        if instruction.op != "barrier":
+            names |= {s.region for name, s in spans(instruction).items() if name == "axon"}
+    bases, total = {}, 0
+    for name in sorted(names):
+        bases[name] = total
+        total += program.regions[name].size
+    return bases
+
+
+def axons(program: Program) -> int:
+    """How many axons the program has, over all cores."""
+    return sum(program.regions[name].size for name in axon_bases(program))
+
+
+def depth(program: Program) -> int:
+    """Steps that a spike can be under way, plus one."""
+    delays = [arguments(i)["delay"] for i in program.instructions if i.op in ("input", "route")]
+    return 1 + max(delays, default=0)
+
+
+def label_region(program: Program) -> str:
+    """The region that faces the host.  Raises ProgramError PJ603 if there is not just one."""
+    found = [name for name, region in program.regions.items() if region.role == "output"]
+    if len(found) != 1:
+        raise _invalid(f"a program needs one output region, got {len(found)}")
+    return found[0]
+
+
+def probe_pieces(program: Program, probe: str, column: int) -> list[Piece]:
+    """Where a probe 'node.what' reads, its columns starting at `column`.
+
+    what: 'u', 'v', 'wait' or 'spike'.  Raises UsageError PJ806 for a probe of nothing.
+    """
+    node, _, what = probe.rpartition(".")
+    what = "spike" if what == "spikes" else what
+    found = [s for s in program.where(node, what) if what in ("u", "v", "wait", "spike")]
+    if not found:
+        known = sorted({f"{s.node}.{s.what}" for s in program.source
+                        if s.what in ("u", "v", "wait", "spike")})  # fmt: skip
+        raise UsageError(Fault("PJ806", f"no such probe: {probe!r}", fix=", ".join(known[:12])))
+    return [Piece(what, s.region, s.start, s.stop - s.start, column + s.first) for s in found]
+
+
+def width(pieces: list[Piece], column: int) -> int:
+    """Columns that the pieces of one probe take."""
+    return max(p.column + p.size for p in pieces) - column
+
+
+def sorted_inflight(spikes: Array) -> Array:
+    """int64 (rows, 3) spikes in any order to the rows of `Block.inflight`."""
+    if not len(spikes):
+        return np.zeros((0, 4), np.int64)
+    rows, many = np.unique(spikes, axis=0, return_counts=True)
+    return np.column_stack([rows, many]).astype(np.int64)
+
+
+def label_voltages(program: Program) -> list[tuple[str, int, int, int]]:
+    """(region of v, first element, first label, how many) behind the output labels."""
+    cubas = [spans(i) for i in program.instructions if i.op == "cuba"]
+    found = []
+    for out in (spans(i) for i in program.instructions if i.op == "output"):
+        for cuba in (c for c in cubas if c["spike"].region == out["spike"].region):
+            start = max(cuba["spike"].start, out["spike"].start)
+            stop = min(cuba["spike"].stop, out["spike"].stop)
+            first = cuba["v"].start + start - cuba["spike"].start
+            label = out["label"].start + start - out["spike"].start
+            if start < stop:
+                found.append((cuba["v"].region, first, label, stop - start))
+    return found

@@ -1,0 +1,152 @@
+"""Run a Program: `run(program, x) -> Run`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from picojoule.activity import Activity
+from picojoule.errors import Fault, UsageError
+from picojoule.kernels.pool import checked_threads
+from picojoule.program import Program
+from picojoule.program.verify import verify
+from picojoule.sim import layout
+from picojoule.sim.batches import run_spiking, run_tensor
+from picojoule.sim.samples import checked_samples
+
+Array = np.ndarray[Any, Any]
+Engine = Literal["numba", "reference"]
+Detail = Literal["each", "steps", "sum"]
+ENGINES = ("numba", "reference")
+DETAILS = ("each", "steps", "sum")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of a Program gives.
+
+    outputs   spiking: 'spikes' bool (n, steps, n_out); tensor: 'output' int32 (n, n_out)
+    activity  the counts, in the detail asked for
+    state     spiking: region -> int64 (n, size) final u, v and wait, and 'inflight' int64
+              (rows, 4), the spikes under way: sample, steps ahead, axon, how many
+    probes    name -> (n, steps, size): int64, and bool for spikes
+    """
+
+    program: Program
+    outputs: Mapping[str, Array]
+    activity: Activity
+    state: Mapping[str, Array] = field(default_factory=dict)
+    probes: Mapping[str, Array] = field(default_factory=dict)
+    seed: int = 0
+    engine: str = "numba"
+
+    @property
+    def samples(self) -> int:
+        return len(next(iter(self.outputs.values())))
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """sha256 of the program, its machine, and of outputs with final state, hexadecimal."""
+        sha = hashlib.sha256()
+        for part in (self.outputs, self.state):
+            for name in sorted(part):
+                array = np.ascontiguousarray(part[name])
+                sha.update(f"{name}{array.dtype.str}{array.shape}".encode() + array.tobytes())
+        return {"program": self.program.digest, "machine": self.program.machine,
+                "result": sha.hexdigest()}  # fmt: skip
+
+    def node(self, name: str, what: str) -> Array:
+        """Final `what` ('u', 'v', 'wait') of a graph node, int64 (n, size) in node order.
+
+        Raises UsageError PJ806 for a node that the program does not hold.
+        """
+        found = [s for s in self.program.where(name, what) if s.region in self.state]
+        if not found:
+            raise UsageError(Fault("PJ806", f"the run has no {what!r} of a node {name!r}"))
+        out = np.zeros((self.samples, max(s.first + s.stop - s.start for s in found)), np.int64)
+        for s in found:
+            out[:, s.first : s.first + s.stop - s.start] = self.state[s.region][:, s.start : s.stop]
+        return out
+
+    def answers(self) -> Array:
+        """The answer of each sample by the program's readout, int64 (n,).
+
+        Raises UsageError PJ806 where the readout is 'none'.
+        """
+        readout = self.program.readout
+        if readout.kind == "none":
+            raise UsageError(Fault("PJ806", "the program has no readout; its outputs stand"))
+        if "output" in self.outputs:
+            return np.argmax(self.outputs["output"], axis=1)
+        spikes = self.outputs["spikes"][:, readout.start :].sum(axis=1)
+        if readout.kind == "argmax":
+            return np.argmax(spikes, axis=1)
+        tied = spikes == spikes.max(axis=1, keepdims=True)
+        voltage = np.where(tied, self._label_voltages(), np.iinfo(np.int64).min)
+        return np.argmax(voltage, axis=1)
+
+    def _label_voltages(self) -> Array:
+        """Final voltage of the neuron behind each output label, int64 (n, labels)."""
+        out = np.zeros((self.samples, self.outputs["spikes"].shape[2]), np.int64)
+        for region, first, column, size in layout.label_voltages(self.program):
+            out[:, column : column + size] = self.state[region][:, first : first + size]
+        return out
+
+
+def run(
+    program: Program,
+    x: Any,
+    *,
+    steps: int | None = None,
+    engine: Engine = "numba",
+    threads: int | None = None,
+    probes: Sequence[str] = (),
+    state: Mapping[str, Array] | None = None,
+    detail: Detail = "each",
+) -> Run:
+    """Run a program on samples; the same integers for any engine, threads and batch split.
+
+    x        samples (n, *encoder.shape); for 'events' encoders a raster (n, steps, *shape)
+             of 0 and 1, or Events
+    steps    steps to run, exactly; default: one inference, latency included
+    probes   'node.u', 'node.v', 'node.wait' or 'node.spike', recorded at the end of each step
+    state    of an earlier run: continues it, spikes under way included, without a reset
+    detail   counts kept per sample and window ('each'), per window ('steps'), or 'sum'
+
+    Raises UsageError: PJ802, PJ803 or PJ807 for x, PJ802 for state, PJ806 for an option;
+    ProgramError PJ603 for an invalid program.
+    """
+    _check_options(program, steps, engine, probes, detail, state)
+    verify(program, content=False)
+    threads = checked_threads(threads)
+    samples = checked_samples(program.encoder, x)
+    if program.kind == "tensor":
+        output, activity = run_tensor(program, samples, engine, threads, detail)
+        return Run(program, {"output": output}, activity, engine=engine)
+    steps = program.steps if steps is None else int(steps)
+    parts = run_spiking(program, samples, steps, engine, threads, probes, state, detail)
+    spikes, final, watched, activity = parts
+    return Run(program, {"spikes": spikes}, activity, final, watched, engine=engine)
+
+
+def _check_options(
+    program: Program, steps: Any, engine: Any, probes: Any, detail: Any, state: Any
+) -> None:
+    faults = []
+    if steps is not None and (not isinstance(steps, int | np.integer) or steps < 1):
+        faults.append(f"steps must be a positive integer, got {steps!r}")
+    if engine not in ENGINES:
+        faults.append(f"no such engine: {engine!r}; known: {', '.join(ENGINES)}")
+    if detail not in DETAILS:
+        faults.append(f"no such detail: {detail!r}; known: {', '.join(DETAILS)}")
+    if isinstance(probes, str):
+        faults.append(f"probes must be a list of names, got the string {probes!r}")
+    if program.kind == "tensor" and (steps is not None or state is not None or len(probes)):
+        faults.append("a tensor program has no steps, state or probes")
+    if faults:
+        raise UsageError([Fault("PJ806", fault) for fault in faults])

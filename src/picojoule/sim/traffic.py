@@ -1,0 +1,90 @@
+"""What a tensor program does, counted without running it: no count depends on the data."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from picojoule.activity import Activity
+from picojoule.program import OPCODES, Instruction, Program, Span
+
+Array = np.ndarray[Any, Any]
+
+COMPONENTS = ("array", "vector", "sram", "dram", "chip")
+ACTIONS = ("mac", "cycle", "requantize", "add", "read", "write", "inference")
+CARRIERS = {"matmul": "array", "requantize": "vector", "add": "vector"}
+
+
+def tensor_activity(program: Program, samples: int, detail: str) -> Activity:
+    """Counts of `samples` inferences.
+
+    array: mac = outputs x inputs; cycle = the instruction's cycles a fold x its loops
+    vector: requantize, add = elements; cycle likewise
+    sram, dram: bytes of spans in memories of that name ('sram_input' is sram), packed:
+        load, store    their `bytes`, read at the source and written at the target
+        matmul         reads its input fold_n times and its weights once; writes its
+                       accumulators fold_k times (weight-stationary, one row; SCALE-Sim's
+                       closed form).  Neither biases nor re-read partial sums are counted.
+        requantize add read accumulators or operands once, write results once; constants
+                       are not counted
+    chip: inference, in the first window
+    """
+    once = _once(program)
+    counts = np.repeat(once[None], samples, axis=0)
+    if detail != "each":
+        counts = counts.sum(axis=0, keepdims=True)
+    if detail == "sum":
+        counts = counts.sum(axis=1, keepdims=True)
+    return Activity(counts, COMPONENTS, ACTIONS, samples, len(once), windows=program.phases,
+                    machine=program.machine)  # fmt: skip
+
+
+def _once(program: Program) -> Array:
+    """int64 (windows, components, actions) of one inference."""
+    windows = max([len(program.phases), *(1 + i.phase for i in program.instructions)])
+    counts = np.zeros((windows, len(COMPONENTS), len(ACTIONS)), np.int64)
+    for i in program.instructions:
+        for component, action, many in _counted(program, i):
+            counts[i.phase, COMPONENTS.index(component), ACTIONS.index(action)] += many
+    counts[0, COMPONENTS.index("chip"), ACTIONS.index("inference")] = 1
+    return counts
+
+
+def _counted(program: Program, i: Instruction) -> list[tuple[str, str, int]]:
+    """(component, action, how many) of one instruction."""
+    if i.op in ("load", "store"):
+        (number,) = i.args
+        return [*_bytes(program, i.reads[0], "read", number),
+                *_bytes(program, i.writes[0], "write", number)]  # fmt: skip
+    if i.op == "barrier":
+        return []
+    folds = dict(i.loops)
+    cycles = dict(zip(OPCODES[i.op].args, i.args))["cycles"] * prod(folds.values())
+    work = [(CARRIERS[i.op], "cycle", cycles)]
+    target, size = i.writes[0], i.writes[0].size
+    if i.op == "matmul":
+        x, weight = i.reads[0], i.reads[1]
+        work.append(("array", "mac", size * x.size))
+        work += _bytes(program, x, "read", times=folds.get("fold_n", 1))
+        work += _bytes(program, weight, "read")
+        return work + _bytes(program, target, "write", times=folds.get("fold_k", 1))
+    work.append(("vector", i.op, size))
+    for operand in i.reads[: 2 if i.op == "add" else 1]:
+        work += _bytes(program, operand, "read")
+    return work + _bytes(program, target, "write")
+
+
+def _bytes(
+    program: Program, span: Span, action: str, number: int | None = None, times: int = 1
+) -> list[tuple[str, str, int]]:
+    """Packed bytes of a span, where its memory is one that is counted."""
+    region = program.regions[span.region]
+    component = region.memory.partition("_")[0]
+    if component not in ("sram", "dram"):
+        return []
+    if number is None:
+        bits = span.size * prod(region.shape[1:]) * region.format.bits
+        number = -(-bits // 8)
+    return [(component, action, number * times)]

@@ -1,0 +1,16 @@
+"""Training and fine-tuning on the arithmetic that is deployed."""
+
+from picojoule.train.evaluate import (
+    accuracy,
+    answers,
+    dump_outputs,
+    evaluate_outputs,
+    firing_rates,
+)
+from picojoule.train.loop import Epoch, Options, fit
+from picojoule.train.tune import confirm, finetune, start_quantized
+
+__all__ = [
+    "Epoch", "Options", "accuracy", "answers", "confirm", "dump_outputs", "evaluate_outputs",
+    "finetune", "firing_rates", "fit", "start_quantized",
+]  # fmt: skip

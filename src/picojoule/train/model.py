@@ -1,0 +1,82 @@
+"""One forward pass of any trainable graph: samples to scores of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from picojoule.fixed.contract import Events
+from picojoule.grad.tape import Tensor
+from picojoule.graph import Graph
+from picojoule.graph.ops import BatchNorm
+from picojoule.kernels.train_blocks import Surrogate
+from picojoule.train import spiking, tensor
+from picojoule.train.derivations import constants
+from picojoule.train.wiring import Flat, flatten, is_spiking
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A graph made ready for training: laid out flat where it spikes, else `flat` is None."""
+
+    graph: Graph
+    flat: Flat | None
+    surrogate: Surrogate = Surrogate()
+    threads: int | None = None
+
+    @property
+    def steps(self) -> int:
+        """Steps of one inference, pipeline latency included."""
+        return self.graph.steps + self.graph.latency
+
+
+def prepare(graph: Graph, surrogate: Surrogate | None = None, threads: int | None = None) -> Model:
+    """Lay out a graph.  Raises TrainError PJ704 where it cannot be trained."""
+    flat = flatten(graph) if is_spiking(graph) else None
+    return Model(graph, flat, surrogate or Surrogate(), threads)
+
+
+def run_scores(
+    model: Model, params: Mapping[str, Tensor], x: Array | Events, training: bool = False
+) -> tuple[Tensor, dict[str, Array]]:
+    """Scores (n, classes), and batch-norm statistics of this batch by parameter name."""
+    known = constants(model.graph, params)
+    if model.flat is None:
+        values = tensor.evaluate(model.graph, known, x, training)
+        return tensor.scores(values), values.statistics
+    events = model.graph.encoder.events(x, model.steps)
+    made = spiking.score(model.graph, model.flat, known, events, model.surrogate, model.threads)
+    return made, {}
+
+
+def statistics(graph: Graph) -> set[str]:
+    """Names of parameters that are measured, not trained: means and variances."""
+    found = {
+        name for node in graph.nodes if isinstance(node.op, BatchNorm)
+        for name in (node.op.mean, node.op.variance)
+    }  # fmt: skip
+    for made in graph.derived.values():
+        if made.function in ("fold_bn_weight", "fold_bn_bias"):
+            found.update(made.inputs[2:] if made.function == "fold_bn_weight" else made.inputs[3:])
+    return found
+
+
+def trainable(graph: Graph) -> tuple[str, ...]:
+    """Names of parameters that training changes: those some constant needs, in store order."""
+    needed = {name for node in graph.nodes for name in graph.constants(node).values()}
+    needed |= {name for made in graph.derived.values() for name in made.inputs}
+    fixed = statistics(graph) | {"input.step"} | set(graph.pinned)
+    fixed |= {n for n, a in graph.params.items() if is_step(n) and not np.all(a > 0)}
+    return tuple(
+        name for name, array in graph.params.items()
+        if name in needed and name not in fixed and np.asarray(array).dtype.kind == "f"
+    )  # fmt: skip
+
+
+def is_step(name: str) -> bool:
+    """Whether a parameter is a learned step, which must stay positive."""
+    return name.rsplit(".", 1)[-1].startswith("step")

@@ -1,0 +1,253 @@
+"""A whole spiking network as one operation on the tape, in floating point or in integers.
+
+Both give the score of each class: its spikes from `readout.start` on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from picojoule.fixed.contract import Events
+from picojoule.fixed.profile import SPIKING, SpikingProfile
+from picojoule.grad.tape import Tensor, apply, unbroadcast
+from picojoule.graph import Graph
+from picojoule.kernels.train_blocks import (
+    Neurons,
+    Surrogate,
+    run_backward,
+    run_integer,
+    run_real,
+)
+from picojoule.kernels.train_spiking import (
+    OFFSET,
+    ROWS,
+    SPIKED,
+    TARGET,
+    Record,
+    Wiring,
+    effective_weights,
+)
+from picojoule.train.wiring import Flat
+
+Array = np.ndarray
+Places = list[tuple[int, int]]
+# fields of a neuron node, in the order of the rows of `run_backward`
+FIELDS = ("decay_u", "decay_v", "v_th", "bias")
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One forward pass: flat weights, the neurons' numbers, what happened; real or int64."""
+
+    weight: Array
+    neurons: Neurons
+    record: Record
+
+
+def spikes(wiring: Wiring, record: Record) -> Array:
+    """Bool (samples, steps, outputs)."""
+    return record.state[:, :, wiring.answer] == SPIKED
+
+
+def spread_neurons(flat: Flat, parts: list[Array | None], dtype: type) -> Array:
+    """One value of each population, () or (n,), to all neurons (N,); zero where None."""
+    out = np.zeros(flat.wiring.neurons, dtype)
+    for (start, stop), part in zip(flat.wiring.populations, parts):
+        if part is not None:
+            out[start:stop] = np.reshape(part, -1) if np.ndim(part) else part
+    return out
+
+
+def flat_weights(blocks: list[Array], dtype: type) -> Array:
+    """Weights (out, in) of each group to the flat layout, a row a source."""
+    return np.concatenate([np.ascontiguousarray(w.T, dtype).reshape(-1) for w in blocks])
+
+
+def places_of(graph: Graph, flat: Flat) -> tuple[list[str], Places]:
+    """Names of all constants that the operation takes, and where the gradient of each lies.
+
+    A place is (row of g_neuron, population), or (-1, group) for weights.
+    """
+    names = [graph[s].op.weight for s in flat.synapses]
+    places: Places = [(-1, g) for g in range(len(names))]
+    for p, node in enumerate(flat.populations):
+        constants = graph.constants(graph[node])
+        for row, where in enumerate(FIELDS):
+            if where in constants:
+                names.append(constants[where])
+                places.append((row, p))
+    for g, node in enumerate(flat.synapses):
+        bias = getattr(graph[node].op, "bias", None)
+        if bias is not None:
+            names.append(bias)
+            places.append((len(FIELDS), int(flat.wiring.groups[g, 1])))
+    return names, places
+
+
+def _sorted_out(
+    flat: Flat, places: Places, arrays: tuple[Array, ...]
+) -> tuple[list[Array], list[list[Array | None]]]:
+    weights: list[Array] = []
+    rows: list[list[Array | None]] = [[None] * len(flat.populations) for _ in range(5)]
+    for (row, where), array in zip(places, arrays):
+        if row < 0:
+            weights.append(array)
+        else:
+            known = rows[row][where]
+            rows[row][where] = array if known is None else known + array
+    return weights, rows
+
+
+def score(
+    graph: Graph, flat: Flat, constants: Mapping[str, Tensor], events: Events,
+    surrogate: Surrogate, threads: int | None = None,
+) -> Tensor:  # fmt: skip
+    """Spikes of each class, (samples, outputs) float, differentiable in all constants."""
+    names, places = places_of(graph, flat)
+    inputs = [constants[name] for name in names]
+    if flat.integer:
+        steps = [constants[graph[name].op.step].data for name in flat.populations]
+        step = spread_neurons(flat, steps, np.float64)
+        forward = partial(run_machine, graph, flat, places, events, threads)
+        bits = profile_of(graph, flat).decay_bits
+        vjp = partial(_machine_back, flat, places, events, surrogate, threads, step, bits)
+    else:
+        forward = partial(run_float, flat, places, events, threads)
+        vjp = partial(_float_back, flat, places, events, surrogate, threads)
+    counted = partial(_counted, flat, graph.readout.start, forward)
+    return apply(counted, partial(_from_counts, graph.readout.start, vjp), *inputs)
+
+
+def _counted(flat: Flat, start: int, forward: Any, *arrays: Array) -> tuple[Array, Any]:
+    done = forward(*arrays)
+    raster = spikes(flat.wiring, done.record)[:, start:]
+    dtype = done.weight.dtype if done.weight.dtype.kind == "f" else np.float32
+    return raster.sum(1, dtype=dtype), (done, [a.shape for a in arrays])
+
+
+def _from_counts(start: int, vjp: Any, saved: Any, g: Array) -> tuple[Array, ...]:
+    done, shapes = saved
+    samples, steps = done.record.u.shape[:2]
+    g_spikes = np.zeros((samples, steps, g.shape[1]), g.dtype)
+    g_spikes[:, start:] = g[:, None, :]
+    return vjp(done, shapes, g_spikes)
+
+
+def run_float(
+    flat: Flat, places: Places, events: Events, threads: int | None, *arrays: Array
+) -> Pass:
+    """Forward pass in the dtype of the weights; `arrays` in the order of `places_of`."""
+    weights, rows = _sorted_out(flat, places, arrays)
+    dtype = weights[0].dtype.type
+    weight = flat_weights(weights, dtype)
+    decay_u, decay_v, v_th, bias, drive = (spread_neurons(flat, row, dtype) for row in rows)
+    neurons = Neurons(1 - decay_u, 1 - decay_v, v_th, bias)
+    return Pass(weight, neurons, run_real(flat.wiring, events, weight, neurons, drive, threads))
+
+
+def _float_back(
+    flat: Flat, places: Places, events: Events, surrogate: Surrogate, threads: int | None,
+    done: Pass, shapes: list[tuple[int, ...]], g_spikes: Array,
+) -> tuple[Array, ...]:  # fmt: skip
+    """Gradients of all inputs; a decay is 1 - keep, so its gradient is that of keep, negated."""
+    g_final = np.zeros((len(g_spikes), g_spikes.shape[2]), g_spikes.dtype)
+    g_weight, g_neuron = run_backward(
+        flat.wiring, events, done.weight, done.neurons, done.record, surrogate, g_spikes,
+        g_final, threads,
+    )  # fmt: skip
+    g_neuron[:2] *= -1
+    return tuple(
+        _part(flat.wiring, g_weight, g_neuron, place, shape)
+        for place, shape in zip(places, shapes)
+    )
+
+
+def _part(
+    wiring: Wiring, g_weight: Array, g_neuron: Array, place: tuple[int, int],
+    shape: tuple[int, ...],
+) -> Array:  # fmt: skip
+    row, where = place
+    if row < 0:
+        at, rows, columns = wiring.groups[where, OFFSET:]
+        return g_weight[at : at + rows * columns].reshape(rows, columns).T
+    start, stop = wiring.populations[where]
+    return unbroadcast(g_neuron[row, start:stop], shape)
+
+
+# ------------------------------------------------------------------------------- integers
+
+
+def run_machine(
+    graph: Graph, flat: Flat, places: Places, events: Events, threads: int | None,
+    *arrays: Array,
+) -> Pass:  # fmt: skip
+    """Forward pass in the machine's integers, from mantissas and registers."""
+    weights, rows = _sorted_out(flat, places, arrays)
+    weight = np.concatenate([
+        _effective(graph, name, mantissas) for name, mantissas in zip(flat.synapses, weights)
+    ])  # fmt: skip
+    neurons = _registers(graph, flat, rows)
+    profile = profile_of(graph, flat)
+    return Pass(weight, neurons, run_integer(flat.wiring, events, weight, neurons, profile,
+                                             threads))  # fmt: skip
+
+
+def profile_of(graph: Graph, flat: Flat) -> SpikingProfile:
+    """The numeric profile of a quantized spiking graph."""
+    return SPIKING[graph[flat.populations[0]].op.profile]
+
+
+def _effective(graph: Graph, name: str, mantissas: Array) -> Array:
+    op = graph[name].op
+    reader = graph.readers(name)[0]
+    profile = SPIKING[reader.op.profile]
+    rows = np.ascontiguousarray(mantissas.T, np.int64).reshape(-1)
+    out = np.empty_like(rows)
+    effective_weights(rows, op.exponent, profile.weight_shift, profile.weight_limit, out)
+    return out
+
+
+def _registers(graph: Graph, flat: Flat, rows: list[list[Array | None]]) -> Neurons:
+    profile = profile_of(graph, flat)
+    decay_u, decay_v, v_th, bias = (spread_neurons(flat, r, np.int64) for r in rows[:4])
+    exponents: list[Array | None] = [
+        np.int64(graph[name].op.bias_exponent) for name in flat.populations
+    ]
+    whole = 2**profile.decay_bits
+    return Neurons(
+        whole - profile.u_decay_offset - decay_u, whole - decay_v, v_th << profile.weight_shift,
+        bias << spread_neurons(flat, exponents, np.int64),
+    )  # fmt: skip
+
+
+def _machine_back(
+    flat: Flat, places: Places, events: Events, surrogate: Surrogate, threads: int | None,
+    step: Array, decay_bits: int, done: Pass, shapes: list[tuple[int, ...]], g_spikes: Array,
+) -> tuple[Array, ...]:  # fmt: skip
+    """Gradients with respect to the reals that the integers stand for; step (N,) of u and v."""
+    real = in_real_units(flat.wiring, done, step, decay_bits)
+    return _float_back(flat, places, events, surrogate, threads, real, shapes, g_spikes)
+
+
+def in_real_units(wiring: Wiring, done: Pass, step: Array, decay_bits: int) -> Pass:
+    """An integer pass as float32 reals; step (N,): what one unit of u and v stands for."""
+    record, neurons, narrow = done.record, done.neurons, step.astype(np.float32)
+    factor = np.concatenate([
+        np.tile(narrow[slice(*wiring.populations[group[TARGET]])], group[ROWS])
+        for group in wiring.groups
+    ])  # fmt: skip
+    keep = np.float32(2.0**-decay_bits)
+    v_th = np.maximum(neurons.v_th, 1)      # distances are in thresholds
+    real = Neurons(*(
+        x.astype(np.float32) * by
+        for x, by in zip((neurons.keep_u, neurons.keep_v, v_th, neurons.bias),
+                         (keep, keep, narrow, narrow))
+    ))  # fmt: skip
+    u, reached = (x.astype(np.float32) * narrow for x in (record.u, record.reached))
+    seen = replace(record, u=u, reached=reached)
+    return Pass(done.weight.astype(np.float32) * factor, real, seen)

@@ -1,0 +1,124 @@
+"""From a spiking Graph, float or quantized, to the flat network that the kernels run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from picojoule.errors import Fault, TrainError
+from picojoule.graph import Graph, Node
+from picojoule.graph.ops import CubaLif, Delay, Dense, Flatten, Input, IntCuba, IntSynapse
+from picojoule.kernels.train_spiking import Wiring
+
+SYNAPSES = (Dense, IntSynapse)
+NEURONS = (CubaLif, IntCuba)
+
+
+@dataclass(frozen=True, eq=False)
+class Flat:
+    """A spiking Graph as one flat network.
+
+    populations  names of the neuron nodes, in the order of `wiring.populations`
+    synapses     names of the synapse nodes, in the order of `wiring.groups`
+    integer      whether the nodes are those of a quantized graph
+    """
+
+    wiring: Wiring
+    populations: tuple[str, ...]
+    synapses: tuple[str, ...]
+    integer: bool
+
+
+@dataclass(frozen=True)
+class _Group:
+    synapse: str
+    source: str
+    target: str
+    delay: int
+
+
+def is_spiking(graph: Graph) -> bool:
+    """Whether any node is a population of neurons."""
+    return bool(graph.names(*NEURONS))
+
+
+def flatten(graph: Graph) -> Flat:
+    """Lay out a spiking graph.
+
+    Raises TrainError PJ704, with all faults, where a node is neither synapses nor neurons,
+    or where neurons are driven without synapses.
+    """
+    names = graph.names(*NEURONS)
+    _refuse_others(graph)
+    groups = [
+        _trace(graph, graph[source], name) for name in names for source in graph[name].inputs
+    ]
+    sizes = [graph.types[name].size for name in names]
+    stops = np.cumsum(sizes, dtype=np.int64)
+    refractory = np.repeat([graph[name].op.refractory for name in names], sizes)
+    wiring = Wiring(
+        populations=np.stack([stops - sizes, stops], axis=1),
+        groups=_table(graph, groups, names),
+        refractory=refractory.astype(np.int64),
+        output=names.index(_answer(graph)),
+    )
+    return Flat(
+        wiring, names, tuple(g.synapse for g in groups), isinstance(graph[names[0]].op, IntCuba)
+    )
+
+
+def _answer(graph: Graph) -> str:
+    node = graph[graph.output]
+    while isinstance(node.op, Flatten):
+        node = graph[node.inputs[0]]
+    if not isinstance(node.op, NEURONS):
+        raise TrainError(Fault(
+            "PJ704", f"the output {graph.output!r} of a spiking network is not spiking neurons",
+            where=f"node {node.name!r}", fix="end the network with a CubaLif",
+        ))  # fmt: skip
+    return node.name
+
+
+def _refuse_others(graph: Graph) -> None:
+    known = (*SYNAPSES, *NEURONS, Delay, Flatten, Input)
+    faults = [
+        Fault("PJ704", f"{type(n.op).__name__} cannot be trained in a spiking network",
+              where=f"node {n.name!r}", fix="fold it into a Dense, or leave it out")
+        for n in graph.nodes if not isinstance(n.op, known)
+    ]  # fmt: skip
+    if faults:
+        raise TrainError(faults)
+
+
+def _trace(graph: Graph, node: Node, target: str) -> _Group:
+    """Walk back from an input of neurons over its synapses to where spikes come from."""
+    delay, synapse = 0, ""
+    while not isinstance(node.op, (*NEURONS, Input)):
+        if isinstance(node.op, Delay):
+            delay += node.op.steps
+        elif isinstance(node.op, SYNAPSES):
+            if synapse:
+                raise _unclear(target, f"{synapse!r} and {node.name!r} follow one another")
+            synapse = node.name
+        node = graph[node.inputs[0]]
+    if not synapse:
+        raise _unclear(target, f"{node.name!r} drives them without synapses")
+    return _Group(synapse, node.name, target, delay)
+
+
+def _unclear(target: str, what: str) -> TrainError:
+    return TrainError(Fault(
+        "PJ704", f"neurons need one Dense between them and spikes: {what}",
+        where=f"node {target!r}",
+    ))  # fmt: skip
+
+
+def _table(graph: Graph, groups: list[_Group], names: tuple[str, ...]) -> np.ndarray:
+    rows, offset = [], 0
+    for group in groups:
+        source = names.index(group.source) if group.source in names else -1
+        n_in, n_out = graph.types[group.source].size, graph.types[group.target].size
+        rows.append([source, names.index(group.target), group.delay, offset, n_in, n_out])
+        offset += n_in * n_out
+    return np.array(rows, np.int64).reshape(-1, 6)

@@ -1,0 +1,246 @@
+"""Deliberate mistakes in the rules of tensor machines, encoders, readouts: T1 to T8, E1 to E3."""
+
+from __future__ import annotations
+
+from mutation import ARITHMETIC, CONTRACT, DERIVE, RUN, one
+
+TENSORS = (
+    one(
+        "T1",
+        "the register does not wrap",
+        ARITHMETIC,
+        "return ((x + 2147483648) & 4294967295) - 2147483648",
+        "return x",
+    ),
+    one(
+        "T1",
+        "the register saturates",
+        ARITHMETIC,
+        "return ((x + 2147483648) & 4294967295) - 2147483648",
+        "return clamp(x, -2147483648, 2147483647)",
+    ),
+    one(
+        "T2",
+        "ties towards -infinity",
+        ARITHMETIC,
+        "return (a * b + (1 << 30)) >> 31",
+        "return (a * b + (1 << 30) - 1) >> 31",
+    ),
+    one(
+        "T2",
+        "ties away from zero",
+        ARITHMETIC,
+        "return (a * b + (1 << 30)) >> 31",
+        "return (a * b + (1 << 30) - (a * b < 0)) >> 31",
+    ),
+    one(
+        "T2", "rounds down", ARITHMETIC, "return (a * b + (1 << 30)) >> 31", "return (a * b) >> 31"
+    ),
+    one(
+        "T2",
+        "no saturation",
+        ARITHMETIC,
+        "        return 2147483647\n    return (a * b",
+        "        return 2147483648\n    return (a * b",
+    ),
+    one("T3", "ties towards +infinity", ARITHMETIC, "        half = half + 1\n", "        pass\n"),
+    one(
+        "T3",
+        "ties towards zero",
+        ARITHMETIC,
+        "(1 if rest >= half else 0)",
+        "(1 if rest > half - (x < 0) else 0)",
+    ),
+    one(
+        "T3",
+        "rounds down",
+        ARITHMETIC,
+        "return (x >> bits) + (1 if rest >= half else 0)",
+        "return x >> bits",
+    ),
+    one(
+        "T4",
+        "one rounding",
+        ARITHMETIC,
+        "return rounding_shift(high_multiply(x, multiplier), -exponent)",
+        "return (x * multiplier + (1 << (30 - exponent))) >> (31 - exponent)",
+    ),
+    one(
+        "T4",
+        "left shift after the multiplication",
+        ARITHMETIC,
+        "return high_multiply(narrow32(x << exponent), multiplier)",
+        "return high_multiply(x, multiplier) << exponent",
+    ),
+    one(
+        "T4",
+        "left shift without a register",
+        ARITHMETIC,
+        "narrow32(x << exponent)",
+        "(x << exponent)",
+    ),
+    one(
+        "T4",
+        "multiplier rounds down",
+        DERIVE,
+        "np.floor(fraction * 2.0**31 + 0.5)",
+        "np.floor(fraction * 2.0**31)",
+    ),
+    one(
+        "T5",
+        "nothing below",
+        ARITHMETIC,
+        "        return low\n    if x > high",
+        "        return x\n    if x > high",
+    ),
+    one(
+        "T5",
+        "nothing above",
+        ARITHMETIC,
+        "        return high\n    return x",
+        "        return x\n    return x",
+    ),
+    one(
+        "T6",
+        "clamp before the zero point",
+        ARITHMETIC,
+        "return clamp(scale_double_round(acc, multiplier, exponent) + zero, low, high)",
+        "return clamp(scale_double_round(acc, multiplier, exponent), low, high) + zero",
+    ),
+    one(
+        "T6",
+        "zero point is scaled too",
+        ARITHMETIC,
+        "return clamp(scale_double_round(acc, multiplier, exponent) + zero, low, high)",
+        "return clamp(scale_double_round(acc + zero, multiplier, exponent), low, high)",
+    ),
+    one(
+        "T6",
+        "zero point ignored",
+        ARITHMETIC,
+        "return clamp(scale_double_round(acc, multiplier, exponent) + zero, low, high)",
+        "return clamp(scale_double_round(acc, multiplier, exponent), low, high)",
+    ),
+    one(
+        "T7",
+        "both edges scaled as the first",
+        ARITHMETIC,
+        "scale_double_round(b << left_shift, mb, eb)",
+        "scale_double_round(b << left_shift, ma, ea)",
+    ),
+    one(
+        "T7",
+        "the sum is not rounded in between",
+        ARITHMETIC,
+        "    return clamp(scale_double_round(wide, mo, eo) + zero, low, high)",
+        "    wide = (((a << left_shift) * ma >> -ea) + ((b << left_shift) * mb >> -eb)) >> 31\n"
+        "    return clamp(scale_double_round(wide, mo, eo) + zero, low, high)",
+    ),
+    one(
+        "T7",
+        "zero point ignored",
+        ARITHMETIC,
+        "scale_double_round(wide, mo, eo) + zero",
+        "scale_double_round(wide, mo, eo)",
+    ),
+    one(
+        "T7",
+        "scaled to the larger step, not twice it",
+        DERIVE,
+        "twice = 2.0 * np.maximum(",
+        "twice = 1.0 * np.maximum(",
+    ),
+    one(
+        "T8",
+        "integers round half up",
+        DERIVE,
+        "np.rint(_real(x) / step)",
+        "np.floor(_real(x) / step + 0.5)",
+    ),
+    one(
+        "T8",
+        "integers do not saturate",
+        DERIVE,
+        "return np.clip(np.rint(_real(x) / step), low, high).astype(np.int64)",
+        "return np.rint(_real(x) / step).astype(np.int64)",
+    ),
+    one(
+        "T8",
+        "a fraction that rounds up to 1 stays",
+        DERIVE,
+        "full = whole == 2**31",
+        "full = whole == 2**32",
+    ),
+    one(
+        "T8",
+        "tiny ratios keep a multiplier",
+        DERIVE,
+        "return np.where(exponent < -31, 0, whole)",
+        "return np.where(exponent < -99, 0, whole)",
+    ),
+)
+
+FACES = (
+    one(
+        "E1",
+        "fires a step later",
+        CONTRACT,
+        "((t + 1) * p >> 16) > (t * p >> 16)",
+        "(t * p >> 16) > ((t - 1) * p >> 16)",
+    ),
+    one("E1", "rates round down", CONTRACT, "p = np.rint(np.clip(", "p = np.floor(np.clip("),
+    one(
+        "E1",
+        "rates are not clipped",
+        CONTRACT,
+        "np.clip(np.asarray(x, np.float64) / self.high, 0, 1)",
+        "(np.asarray(x, np.float64) / self.high)",
+    ),
+    one(
+        "E2",
+        "rounds half up",
+        CONTRACT,
+        "q = np.rint(np.asarray(x, np.float64) / self.step)",
+        "q = np.floor(np.asarray(x, np.float64) / self.step + 0.5)",
+    ),
+    one(
+        "E2",
+        "zero point before the rounding of a half",
+        CONTRACT,
+        "q = np.rint(np.asarray(x, np.float64) / self.step) + self.zero",
+        "q = np.rint(np.asarray(x, np.float64) / self.step + self.zero)",
+    ),
+    one("E2", "zero point ignored", CONTRACT, " / self.step) + self.zero", " / self.step)"),
+    one(
+        "E2",
+        "wraps instead of saturating",
+        CONTRACT,
+        "return np.clip(q, self.format.low, self.format.high).astype(self.format.dtype)",
+        "return q.astype(np.int64).astype(self.format.dtype)",
+    ),
+    one("E3", "first steps count too", RUN, '["spikes"][:, readout.start :]', '["spikes"]'),
+    one(
+        "E3", "counting starts a step late", RUN, "[:, readout.start :]", "[:, readout.start + 1 :]"
+    ),
+    one(
+        "E3",
+        "ties go to the lower index at once",
+        RUN,
+        "        return np.argmax(voltage, axis=1)",
+        "        return np.argmax(tied, axis=1)",
+    ),
+    one(
+        "E3",
+        "the highest voltage wins",
+        RUN,
+        "voltage = np.where(tied, self._label_voltages(),",
+        "voltage = np.where(tied | True, self._label_voltages(),",
+    ),
+    one(
+        "E3",
+        "of equal voltages the higher index",
+        RUN,
+        "        return np.argmax(voltage, axis=1)",
+        "        return voltage.shape[1] - 1 - np.argmax(voltage[:, ::-1], axis=1)",
+    ),
+)
