@@ -96,6 +96,8 @@ CODES: dict[str, str] = {
     "PJ209": "the machine does not offer this number of bits",
     "PJ210": "an accumulator could overflow",
     "PJ211": "quantization left a layer silent or saturated",
+    "PJ212": "a bias acts otherwise on the machine than in the network",
+    "PJ213": "a loop takes longer on the machine than in the network",
     # -- cost
     "PJ301": "the run counted an action that the target does not price",
     "PJ302": "the activity comes from another machine than the one that prices it",

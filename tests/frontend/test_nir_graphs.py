@@ -158,9 +158,10 @@ def test_order_of_edges_does_not_matter(saved):
 
 @pytest.mark.parametrize("style", ["graph", "inside"])
 def test_nested_graphs_are_unrolled(saved, style):
-    inner = nir.NIRGraph(ends(1, 1) | {"l": lif(), "r": linear([[-0.5]])},
-                         [("in", "l"), ("l", "r"), ("r", "l"), ("l", "out")], {}, False)
-    name_in, name_out = ("sub", "sub") if style == "graph" else ("sub.in", "sub.out")
+    marks = dict(zip(("in.x", "out"), ends(1, 1).values()))
+    inner = nir.NIRGraph(marks | {"l": lif(), "r": linear([[-0.5]])},
+                         [("in.x", "l"), ("l", "r"), ("r", "l"), ("l", "out")], {}, False)
+    name_in, name_out = ("sub", "sub") if style == "graph" else ("sub.in.x", "sub.out")
     nodes = ends(1, 1) | {"w": linear([[2.0]]), "sub": inner}
     edges = [("in", "w"), ("w", name_in), (name_out, "out")]
     graph = read(saved(nodes, edges), **EULER)

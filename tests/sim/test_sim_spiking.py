@@ -15,6 +15,7 @@ from sim_build import Net, random_net, random_raster, same
 from picojoule.fixed.contract import events_from_raster
 from picojoule.fixed.format import Format
 from picojoule.kernels import spiking as kernels
+from picojoule.program import Source
 from picojoule.sim.plan import make_plan
 from picojoule.sim.run import run
 from picojoule.sim.samples import start_state
@@ -291,3 +292,39 @@ def test_packed_weights_are_the_effective_weights(dtype, scale):
         want = np.floor(weight.T * 2.0**exponent).astype(int) * 64
         want = np.clip(want, -(2**21) + 64, 2**21 - 64)
         np.testing.assert_array_equal(pool.astype(int).reshape(5, 4) << unit, want)
+
+
+def test_two_spikes_on_one_axon_count_twice():
+    net = Net(1).layer("a", 1, decay_u=4095, v_th=131071).connect("in", "a", [[3]], delay=2)
+    axon = next(i.writes[0] for i in net.instructions if i.op == "input")
+    net.send("in", axon, delay=2)
+    program = net.program("a", steps=4)
+    x = np.eye(1, 4, dtype=bool)[..., None]
+    whole = [run(program, x, engine=e, probes=["a.u"]) for e in ("numba", "reference")]
+    same(*whole)
+    assert whole[0].probes["a.u"][0, :, 0].tolist() == [0, 0, 2 * 3 * 64, 0]
+    assert whole[0].activity.total("synapse.event") == 2
+    assert whole[0].activity.total("event.in") == 1
+    half = run(program, x, steps=1)
+    assert half.state["inflight"].tolist() == [[0, 1, 0, 2]]
+    rest = [run(program, x[:, 1:], steps=3, state=half.state, engine=e, probes=["a.u"])
+            for e in ("numba", "reference")]  # fmt: skip
+    same(*rest)
+    assert rest[0].probes["a.u"][0, :, 0].tolist() == [0, 2 * 3 * 64, 0]
+
+
+@pytest.mark.parametrize("engine", ["numba", "reference"])
+def test_a_node_in_two_places_is_read_in_node_order(engine):
+    program = random_net(5)
+    n_a, n_b = (program.regions[f"{name}.v"].size for name in "ab")
+    whole = [Source(f"{region}.{what}", 0, size, "both", what, first)
+             for region, size, first in (("a", n_a, n_b), ("b", n_b, 0))
+             for what in ("v", "spike")]  # fmt: skip
+    split = replace(program, source=(*program.source, *whole))
+    names = ["both.v", "both.spike", "a.v", "b.v", "a.spike", "b.spike"]
+    got = run(split, random_raster(5, program), engine=engine, probes=names)
+    for what in ("v", "spike"):
+        parts = got.probes[f"b.{what}"], got.probes[f"a.{what}"]
+        np.testing.assert_array_equal(got.probes[f"both.{what}"], np.concatenate(parts, 2))
+    both = np.concatenate([got.node("b", "v"), got.node("a", "v")], axis=1)
+    np.testing.assert_array_equal(got.node("both", "v"), both)

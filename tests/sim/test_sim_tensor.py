@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sim_build import same
-from sim_tensor import random_tensor
+from sim_tensor import INT8, INT32, Layers, random_tensor
 
 from picojoule.errors import ProgramError
-from picojoule.program import Instruction
+from picojoule.fixed.contract import Encoder
+from picojoule.program import Instruction, Span
 from picojoule.sim.run import run
 
 
@@ -117,3 +118,33 @@ def test_a_barrier_costs_nothing_here():
     a, b = (run(p, np.ones((2, 6))) for p in (program, more))
     np.testing.assert_array_equal(a.outputs["output"], b.outputs["output"])
     np.testing.assert_array_equal(a.activity.counts, b.activity.counts)
+
+
+@pytest.mark.parametrize("engine", ["numba", "reference"])
+def test_tiles_overwrite_memory_not_its_source(engine):
+    """Weights and inputs loaded whole, then in part over it; constants stay as they are."""
+    net = Layers(0)
+    host = net.region("x", "host", INT8, (2,), "input")
+    first = net.const("first", "dram", INT8, [[1, 0], [0, 1]])
+    second = net.const("second", "dram", INT8, [[5, 7]])
+    bias = net.const("bias", "sram_weight", INT32, [0, 0])
+    held = net.region("held", "sram_weight", INT8, (2, 2))
+    x = net.region("sram.x", "sram_input", INT8, (2,))
+    acc = [net.region(f"acc{k}", "accumulator", INT32, (2,)) for k in range(2)]
+    label = net.region("logits", "host", INT32, (4,), "output")
+    net.emit("load", (host,), x, (2,))
+    net.emit("load", (first,), held, (4,))
+    net.emit("matmul", (x, held, bias), acc[0], (0, 1))
+    net.emit("load", (second,), Span("held", 1, 2), (2,))
+    net.emit("load", (Span("x", 1, 2),), Span("sram.x", 0, 1), (1,))
+    net.emit("matmul", (x, held, bias), acc[1], (0, 1))
+    net.emit("store", (acc[0],), Span("logits", 0, 2), (8,))
+    net.emit("store", (acc[1],), Span("logits", 2, 4), (8,))
+    program = replace(
+        random_tensor(0), regions=net.regions, arrays=net.arrays,
+        instructions=tuple(net.instructions), encoder=Encoder(kind="affine", shape=(2,)),
+    )  # fmt: skip
+    for _ in range(2):
+        got = run(program, np.array([[2, 3], [-4, 9]]), engine=engine).outputs["output"]
+        assert got.tolist() == [[2, 3, 3, 5 * 3 + 7 * 3], [-4, 9, 9, 5 * 9 + 7 * 9]]
+    assert program.arrays["first"].tolist() == [[1, 0], [0, 1]] and label.size == 4

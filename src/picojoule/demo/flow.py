@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from picojoule import passes, sim, train
+from picojoule import nn, passes, sim, train
 from picojoule.demo.digits import Split, digits
 from picojoule.demo.show import Stage
 from picojoule.errors import Fault, TrainError, UsageError
@@ -33,13 +34,14 @@ class Case:
     """One network for one machine, at several numbers of bits."""
 
     network: str
+    build: Callable[[int], Graph]
     target: str
     bits: tuple[int, ...]
 
 
 CASES = (
-    Case("digits_spiking", "loihi1", (8, 4)),
-    Case("digits_relu", "systolic_int8", (8, 4, 2)),
+    Case("digits_spiking", nn.digits_spiking, "loihi1", (8, 4)),
+    Case("digits_relu", nn.digits_relu, "systolic_int8", (8, 4, 2)),
 )
 
 
@@ -78,9 +80,11 @@ def run_demo(out: Path, *, seed: int = 0, quick: bool = False) -> Report:
 
 def _work(quick: bool) -> int:
     """Epochs in all, for the progress bar."""
+    if quick:
+        return sum(1 + len(case.bits) for case in CASES)
     return sum(
-        recipes.epochs(case.network, None, quick=quick)
-        + sum(recipes.epochs(case.network, bits, quick=quick) for bits in case.bits)
+        recipes.recipe(case.build(0)).epochs
+        + sum(recipes.recipe(case.build(0), bits).epochs for bits in case.bits)
         for case in CASES
     )
 
@@ -90,10 +94,10 @@ def _deploy(
     seed: int, quick: bool,
 ) -> list[Deployed]:  # fmt: skip
     """Train in float, then fine-tune and compile at each number of bits."""
-    target = load(case.target)
+    target, epochs = load(case.target), 1 if quick else None
     stage.start(f"{case.network}: float training")
-    network = recipes.train_float(
-        case.network, training.x, training.y, seed=seed, quick=quick, callback=stage
+    network = recipes.fit_digits(
+        case.build(seed), training.x, training.y, seed=seed, epochs=epochs, callback=stage
     )
     floating = train.accuracy(network, test.x, test.y)
     stage.done(f"{case.network}: {floating:.1%} in float")
@@ -101,9 +105,9 @@ def _deploy(
     for bits in case.bits:
         stage.start(f"{case.network}: {bits} bits for {case.target}")
         before = post_training(network, target, training, bits)
-        tuned, program = recipes.tune(
-            case.network, network, target, training.x, training.y, bits=bits, seed=seed,
-            quick=quick, callback=stage,
+        tuned, program = recipes.tune_digits(
+            network, target, training.x, training.y, bits=bits, seed=seed, epochs=epochs,
+            callback=stage,
         )  # fmt: skip
         accuracy = Accuracy(
             float=floating,

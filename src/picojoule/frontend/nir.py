@@ -104,7 +104,7 @@ def _is_wire(item: Item, dialect: Dialect) -> bool:
     """True for markers of graphs within the graph, and for delays of 0 steps."""
     if item.kind == "Delay":
         return item.arrays["delay"].size > 0 and not np.any(np.abs(_steps(item, dialect)) > WHOLE)
-    return item.inner and item.kind in ("Input", "Output")
+    return bool(item.graph) and item.kind in ("Input", "Output")
 
 
 def _ends(items: Mapping[str, Item], feeds: Sources) -> tuple[str, str]:

@@ -43,8 +43,8 @@ def _markers(file: NirFile) -> dict[str, dict[str, list[str]]]:
     """The Input and Output nodes of each graph within the graph."""
     found: dict[str, dict[str, list[str]]] = {g: {"Input": [], "Output": []} for g in file.graphs}
     for item in file.items:
-        if item.inner and item.kind in ("Input", "Output"):
-            found[item.name.rpartition(".")[0]][item.kind].append(item.name)
+        if item.graph and item.kind in ("Input", "Output"):
+            found[item.graph][item.kind].append(item.name)
     return found
 
 

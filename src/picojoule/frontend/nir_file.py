@@ -36,7 +36,7 @@ class Item:
     name: str
     kind: str
     arrays: dict[str, np.ndarray]
-    inner: bool = False         # a node of a graph within the graph
+    graph: str = ""             # path of the graph within the graph that it belongs to
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,14 +104,14 @@ def _child_output(path: Path) -> bytes:
 
 def _items(listed: list[Any], data: bytes) -> Iterator[Item]:
     at = 0
-    for name, kind, inner, fields in listed:
+    for name, kind, graph, fields in listed:
         arrays = {}
         for field, dtype, shape in fields:
             count = int(np.prod(shape, dtype=np.int64))
             # a copy: aligned, and not read-only
             arrays[field] = np.frombuffer(data, dtype, count, at).reshape(shape).copy()
             at += arrays[field].nbytes
-        yield Item(name, kind, arrays, inner)
+        yield Item(name, kind, arrays, graph)
 
 
 def _with_help(faults: list[Fault]) -> list[Fault]:

@@ -52,7 +52,7 @@ def main(path: str) -> None:
 def unpack(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     """Content of a NIR file as plain data, and its arrays, little-endian.
 
-    The data: 'faults' [code, what, fix]; 'items' [path, type, inner, [[name, dtype, shape]]];
+    The data: 'faults' [code, what, fix]; 'items' [path, type, graph, [[name, dtype, shape]]];
     'edges'; 'graphs'; 'dt_note'.
     """
     import h5py
@@ -118,7 +118,7 @@ class _Reader:
             else:
                 arrays = dict(self._arrays(group, kind))
                 listed = [(n, a.dtype.str, a.shape) for n, a in arrays.items()]
-                self.found["items"].append((path, kind, bool(prefix), listed))
+                self.found["items"].append((path, kind, prefix[:-1], listed))
                 self.arrays += arrays.values()
         except _Refusal as error:
             self.fault("PJ501", f"node '{path[:TEXT]}': {error}")

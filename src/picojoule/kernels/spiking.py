@@ -282,7 +282,8 @@ def update(row, numbers, registers, spikes, fan, state, fired, many, hit, counts
 def update_cuba(row, numbers, registers, state, flags):
     """Advance n CUBA-LIF neurons by one step (rules S1..S8); returns how many were active.
 
-    Reads and clears q, updates u, v and wait in `state`; flags uint8 (n or more,) written: who fired.
+    Reads and clears q, updates u, v and wait in `state`; flags uint8 (n,) or longer, written:
+    who fired.  Active: u, v, bias or q, as the accumulator holds it, was not 0 before.
     """
     q_mode, u_mode, v_mode = numbers[1], numbers[3], numbers[5]
     # literal modes of the shipped profiles let the compiler vectorize the loop: 5 times faster

@@ -33,13 +33,15 @@ def run_block(plan: Plan, events: Events, state: dict[str, Array], inflight: Arr
 
 
 def empty_batch(plan: Plan, events: Events, state: dict[str, Array]) -> k.Batch:
+    """A block before its first step, with nothing under way and nothing counted."""
     n, steps = events.samples, events.steps
+    # of one array type, so that one compiled kernel serves all
     indptr, index = (np.require(a, requirements=["C", "W"]) for a in (events.indptr, events.index))
     words = np.zeros((n, plan.size), plan.dtype)
     for name, values in state.items():
         words[:, plan.words[name] :][:, : values.shape[1]] = values
     return k.Batch(
-        indptr=indptr,  # of one array type, so that one compiled kernel serves all
+        indptr=indptr,
         index=index,
         state=words,
         ring=np.zeros((n, plan.depth, plan.room), np.int32),

@@ -16,10 +16,15 @@ Array = np.ndarray[Any, Any]
 
 
 class Memory:
-    """Contents of regions while a block runs: (samples, *shape), or (1, *shape) if constant."""
+    """Contents of regions while a block runs: (samples, *shape), or (1, *shape) if constant.
+
+    A region written as a whole shares its array with what was written; `own` names the regions
+    whose arrays are theirs alone and may be written in part.
+    """
 
     def __init__(self, program: Program, x: Array) -> None:
         self.regions = program.regions
+        self.own: set[str] = set()
         self.held = {name: array[None] for name, array in constants(program).items()}
         entries = [name for name, region in program.regions.items() if region.role == "input"]
         self.held[entries[0]] = x.reshape(len(x), *program.regions[entries[0]].shape)
@@ -29,14 +34,15 @@ class Memory:
 
     def __setitem__(self, span: Span, values: Array) -> None:
         region = self.regions[span.region]
-        before = self.held.get(span.region)
         if span.size == region.shape[0]:
             self.held[span.region] = values
+            self.own.discard(span.region)
             return
-        if before is None or len(before) < len(values):
-            empty = np.zeros((len(values), *region.shape), values.dtype)
-            empty[:] = 0 if before is None else before
-            self.held[span.region] = empty
+        before = self.held.get(span.region, np.zeros((1, *region.shape), values.dtype))
+        if span.region not in self.own or len(before) < len(values):
+            shape = (max(len(before), len(values)), *region.shape)
+            self.held[span.region] = np.broadcast_to(before, shape).copy()
+            self.own.add(span.region)
         self.held[span.region][:, span.start : span.stop] = values
 
 

@@ -120,10 +120,10 @@ def dump_outputs(graph: Graph, x: Array, path: str | Path) -> None:
 
     Names are 'x' and those of `evaluate_outputs`.  Raises UsageError PJ801.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     arrays = {"x": np.asarray(x), **evaluate_outputs(graph, x)}
     try:
-        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, str(path))
+        Path(path).write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
     except OSError as error:
         raise UsageError(Fault("PJ801", f"cannot write {path}: {error}")) from error
