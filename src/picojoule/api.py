@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from picojoule import frontend, passes, sim, train
+from picojoule import passes, sim, train
 from picojoule.cost import Bill, price
 from picojoule.errors import CheckError, Fault, UsageError
 from picojoule.fixed.contract import Events
+from picojoule.frontend.load import load as load_file
 from picojoule.graph import Graph
 from picojoule.graph.ops import REAL_OPS
 from picojoule.program import Program
@@ -65,7 +66,7 @@ def load(
     dt, dialect, steps  what NIR leaves open: step in seconds, integrator, steps of a sample
     Raises FrontendError.
     """
-    return frontend.load(path, dt=dt, dialect=dialect, steps=steps)
+    return load_file(path, dt=dt, dialect=dialect, steps=steps)
 
 
 def check(

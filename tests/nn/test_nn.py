@@ -56,7 +56,7 @@ def test_a_residual_of_another_size_is_refused():
 
 
 def test_an_unknown_initialisation_is_refused():
-    with pytest.raises(UsageError, match="PJ806.*'lecun'"):
+    with pytest.raises(UsageError, match=r"PJ806.*'lecun'"):
         build(nn.Dense(4, init="lecun"))
 
 

@@ -138,6 +138,13 @@ def test_tiles_overwrite_memory_not_its_source(engine):
     net.emit("load", (second,), Span("held", 1, 2), (2,))
     net.emit("load", (Span("x", 1, 2),), Span("sram.x", 0, 1), (1,))
     net.emit("matmul", (x, held, bias), acc[1], (0, 1))
+    kept = net.region("kept", "sram_input", INT8, (2,))
+    net.emit("load", (x,), kept, (2,))
+    net.emit("load", (host,), x, (2,))
+    net.emit("load", (Span("x", 1, 2),), Span("sram.x", 0, 1), (1,))
+    net.emit("load", (x,), kept, (2,))
+    net.emit("load", (Span("x", 0, 1),), Span("sram.x", 0, 1), (1,))  # kept stays as it was
+    net.emit("matmul", (kept, held, bias), acc[1], (0, 1))
     net.emit("store", (acc[0],), Span("logits", 0, 2), (8,))
     net.emit("store", (acc[1],), Span("logits", 2, 4), (8,))
     program = replace(

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from picojoule import nn
 from picojoule.errors import TrainError, UsageError
-from picojoule.train import Options, accuracy, fit
+from picojoule.fixed.contract import Encoder, Readout, events_from_raster
+from picojoule.passes import freeze
+from picojoule.train import Options, accuracy, fit, start_quantized
 from picojoule.train.augment import jitter
 from picojoule.train.loop import Epoch
 
@@ -23,6 +26,7 @@ def test_data_that_cannot_be_learned_is_refused(dense, data):
     assert "PJ702" in refused(dense, x, y - 1, TrainError)
     assert "PJ702" in refused(dense, x, y.astype(float), TrainError)
     assert "PJ806" in refused(dense, x, y, batch=0)
+    assert "[n, 12], got [96, 11]" in refused(dense, x[:, 1:], y)
 
 
 def test_a_loss_that_is_not_finite_names_step_and_layer(dense, data):
@@ -137,3 +141,19 @@ def test_jitter_moves_a_pixel_by_what_it_draws():
     x[0, 12] = 1
     out = jitter((5, 5), shift=1.0)(x, Half()).reshape(5, 5)
     assert out[1, 1] == pytest.approx(1.0) and out.sum() == pytest.approx(1.0)
+
+
+def test_a_frozen_network_has_nothing_to_train(dense, array, data):
+    frozen = freeze(start_quantized(dense, array, data[0], bits=8))
+    assert "PJ704" in refused(frozen, *data, TrainError)
+
+
+def test_events_can_be_given_as_such():
+    encoder = Encoder(kind="events", shape=(3,), steps=6)
+    graph = nn.sequential([nn.CubaLif(features=2)], encoder=encoder,
+                          readout=Readout(kind="count"), seed=0, steps=6)  # fmt: skip
+    raster = np.random.Generator(np.random.Philox(key=[3, 3])).random((8, 6, 3)) < 0.4
+    y, events = np.arange(8) % 2, events_from_raster(raster)
+    a, b = (fit(graph, x, y, epochs=1, seed=0) for x in (raster, events))
+    assert a.digest == b.digest
+    assert "PJ802" in refused(nn.spiking_network([3, 2], steps=6, seed=0), events, y)

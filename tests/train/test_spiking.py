@@ -74,7 +74,8 @@ def test_what_cannot_be_trained_is_said():
     dense = ops.Dense(weight="w", features=3)
 
     def graph(output, *nodes):
-        return Graph("bad", (start, *nodes), output, encoder, Readout(kind="count"), params, steps=4)
+        count = Readout(kind="count")
+        return Graph("bad", (start, *nodes), output, encoder, count, params, steps=4)
 
     bare = graph("lif", Node("lif", lif, ("input",)))
     assert "PJ704" in faults_of(bare) and "'input' drives them without" in faults_of(bare)
@@ -188,7 +189,7 @@ def test_constants_of_neurons_stay_in_range(spiking, chip, data):
     tuned = fit(spiking, *data, epochs=3, lr=1.0, seed=0, options=wild)
     for name in ("lif1", "lif2"):
         for decay in ("decay_u", "decay_v"):
-            assert 0 <= tuned.params[f"{name}.{decay}"].min()
+            assert tuned.params[f"{name}.{decay}"].min() >= 0
             assert tuned.params[f"{name}.{decay}"].max() <= 1
         assert tuned.params[f"{name}.v_th"].min() > 0
     live = start_quantized(spiking, chip, data[0], bits=8)

@@ -102,11 +102,11 @@ def test_gradients_are_those_of_the_smooth_step(kind):
     for k, value in enumerate(values):
         way = rng.normal(size=value.shape)
         ends = [
-            loss([v + (s * 1e-6 * way if j == k else 0) for j, v in enumerate(values)])
+            loss([v + (s * 1e-7 * way if j == k else 0) for j, v in enumerate(values)])
             for s in (1, -1)
         ]
-        slope = (ends[0] - ends[1]) / 2e-6
-        assert np.sum(found[k] * way) == pytest.approx(slope, rel=2e-5, abs=1e-6), k
+        slope = (ends[0] - ends[1]) / 2e-7
+        assert np.sum(found[k] * way) == pytest.approx(slope, rel=5e-5, abs=1e-5), k
 
 
 def _blocks(wiring, g_weight):

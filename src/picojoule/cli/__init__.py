@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -13,35 +12,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 def status(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status.  No error of a user leaves a traceback."""
-    import click
-    import typer
+    import warnings
 
     from picojoule.cli.app import app
-    from picojoule.errors import Fault, PicojouleError, UsageError
 
     warnings.showwarning = _show_warning
-    command = typer.main.get_command(app)
     try:
-        command.main(args=arguments, prog_name="picojoule", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        return done.exit_code
-    except click.ClickException as wrong:
-        wrong.show()
-        return wrong.exit_code
-    except PicojouleError as error:
-        _complain(error)
-        return 1
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        fix = "run it again; what was written before is whole"
-        _complain(UsageError(Fault("PJ805", "interrupted", fix=fix)))
-        return 1
-    except BrokenPipeError:
-        return 1
+        app(args=arguments, prog_name="picojoule")
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
     return 0
-
-
-def _complain(error: Exception) -> None:
-    print(f"\n{error}", file=sys.stderr)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):  # type: ignore[no-untyped-def]

@@ -10,7 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from picojoule.cli.errors import Commands
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",

@@ -60,7 +60,8 @@ def forward(program: Program, x: Array) -> Array:
 
 
 def _move(memory: Memory, i: Instruction) -> None:
-    memory[i.writes[0]] = memory[i.reads[0]]
+    values = memory[i.reads[0]]
+    memory[i.writes[0]] = values.copy() if i.reads[0].region in memory.own else values
 
 
 def _matmul(memory: Memory, i: Instruction) -> None:

@@ -14,20 +14,23 @@ from picojoule.graph.ops import Flatten
 from picojoule.kernels.train_spiking import SPIKED, Record
 from picojoule.train import spiking, tensor
 from picojoule.train.derivations import constants
-from picojoule.train.model import Model, prepare
+from picojoule.train.model import Model, prepare, samples_of
 from picojoule.train.wiring import NEURONS
 
 Array = np.ndarray
 ROWS = 256      # samples evaluated at once
 
 
-def evaluate_outputs(graph: Graph, x: Array, threads: int | None = None) -> dict[str, Array]:
+def evaluate_outputs(
+    graph: Graph, x: Array | Events, threads: int | None = None
+) -> dict[str, Array]:
     """Outputs of a graph, float or quantized, frozen or live.
 
     Without spikes {"output": (n, out)}, int32 or float32; with spikes {"spikes": bool
     (n, steps, out)} and for every population its final "u.<node>" and "v.<node>" (n, size),
-    int64 or float32.
+    int64 or float32.  Raises TrainError PJ704, UsageError PJ802 or PJ803.
     """
+    x = samples_of(graph, x)
     model = prepare(graph, threads=threads)
     known = constants(graph, {name: Tensor(a) for name, a in graph.params.items()})
     parts = [_outputs(model, known, x[at : at + ROWS]) for at in range(0, len(x), ROWS)]

@@ -9,14 +9,22 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from picojoule.errors import Fault, TrainError, UsageError
+from picojoule.fixed.contract import Events
 from picojoule.grad import ops
 from picojoule.grad.optimize import Adam, Layout, clip_norm, cosine, layout_of
 from picojoule.grad.tape import Tensor, backward
 from picojoule.graph import Graph
-from picojoule.graph.ops import IntCuba
+from picojoule.graph.ops import INTEGER_OPS, IntCuba
 from picojoule.kernels.train_blocks import Surrogate
 from picojoule.train.evaluate import accuracy, finite_faults
-from picojoule.train.model import Model, is_step, prepare, run_scores, trainable
+from picojoule.train.model import (
+    Model,
+    is_step,
+    prepare,
+    run_scores,
+    samples_of,
+    trainable,
+)
 
 Array = np.ndarray
 Augment = Callable[[Array, np.random.Generator], Array]
@@ -90,20 +98,21 @@ class _State:
 
 
 def fit(
-    graph: Graph, x: Array, y: Array, *, epochs: int, batch: int = 64, lr: float = 2e-3,
+    graph: Graph, x: Array | Events, y: Array, *, epochs: int, batch: int = 64, lr: float = 2e-3,
     seed: int = 0, validation: tuple[Array, Array] | None = None,
     callback: Progress | None = None, options: Options | None = None,
 ) -> Graph:  # fmt: skip
     """Train all real parameters of a graph by Adam on a cosine schedule.
 
-    x (n, *shape) samples; y (n,) labels.  With validation data the best epoch is returned,
-    else the last; an interrupt returns what there is.  Same bits for any thread count.
+    x (n, *shape) samples, or events; y (n,) labels.  With validation data the best epoch is
+    returned, else the last; an interrupt returns what there is.  Same bits for any thread count.
     Raises TrainError PJ701 when the loss is not finite, PJ702 for labels out of range,
     PJ704 for graphs that cannot be trained; UsageError PJ803 for no data, PJ806.
     """
     options = options or Options()
     y = np.asarray(y)
     check_data(graph, x, y)
+    x = samples_of(graph, x)
     if epochs < 0 or batch < 1:
         what = f"epochs={epochs} and batch={batch} must not be negative, nor batch 0"
         raise UsageError(Fault("PJ806", what))
@@ -125,12 +134,13 @@ def fit(
     return best if best is not None else state.graph(state.flat)
 
 
-def check_data(graph: Graph, x: Array, y: Array) -> None:
+def check_data(graph: Graph, x: Array | Events, y: Array) -> None:
     """Raises TrainError PJ702, UsageError PJ802 or PJ803 for data that cannot be learned."""
     if len(y) == 0:
         raise UsageError(Fault("PJ803", "there are no samples to train on"))
-    if len(x) != len(y):
-        raise UsageError(Fault("PJ802", f"{len(x)} samples, but {len(y)} labels"))
+    count = x.samples if isinstance(x, Events) else len(x)
+    if count != len(y):
+        raise UsageError(Fault("PJ802", f"{count} samples, but {len(y)} labels"))
     classes = graph.types[graph.output].size
     if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= classes:
         raise TrainError(Fault(
@@ -140,6 +150,11 @@ def check_data(graph: Graph, x: Array, y: Array) -> None:
 
 
 def _start(graph: Graph, options: Options) -> _State:
+    if graph.frozen and graph.names(*INTEGER_OPS):
+        raise TrainError(Fault(
+            "PJ704", f"{graph.name!r} is frozen: its integers have no real parameters left",
+            fix="fine-tune the float network that it came from",
+        ))  # fmt: skip
     model = prepare(graph, options.surrogate, options.threads)
     names = trainable(graph)
     arrays = {n: np.asarray(graph.params[n], np.float32) for n in names}

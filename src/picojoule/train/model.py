@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from picojoule.errors import Fault, UsageError
 from picojoule.fixed.contract import Events
 from picojoule.grad.tape import Tensor
 from picojoule.graph import Graph
@@ -38,6 +39,27 @@ def prepare(graph: Graph, surrogate: Surrogate | None = None, threads: int | Non
     """Lay out a graph.  Raises TrainError PJ704 where it cannot be trained."""
     flat = flatten(graph) if is_spiking(graph) else None
     return Model(graph, flat, surrogate or Surrogate(), threads)
+
+
+def samples_of(graph: Graph, x: Array | Events) -> Array:
+    """Samples as an array (n, ...), events as a raster.
+
+    Raises UsageError PJ802 where one sample has not the shape that the encoder takes.
+    """
+    encoder = graph.encoder
+    if isinstance(x, Events):
+        if encoder.kind != "events":
+            what = f"events were given to a network whose encoder is {encoder.kind!r}"
+            raise UsageError(Fault("PJ802", what, fix="give it the samples themselves"))
+        return x.raster()
+    x = np.asarray(x)
+    lead = 2 if encoder.kind == "events" else 1
+    if x.ndim < lead or int(np.prod(x.shape[lead:])) != encoder.channels:
+        steps = "steps, " if lead == 2 else ""
+        shape = ", ".join(map(str, encoder.shape))
+        what = f"samples must have the shape [n, {steps}{shape}], got {list(x.shape)}"
+        raise UsageError(Fault("PJ802", what))
+    return x
 
 
 def run_scores(

@@ -13,6 +13,7 @@ from picojoule.sim.run import run
 from picojoule.target import Target
 from picojoule.train.evaluate import evaluate_outputs
 from picojoule.train.loop import Options, Progress, check_data, fit
+from picojoule.train.model import samples_of
 from picojoule.train.wiring import is_spiking
 
 Array = np.ndarray
@@ -35,6 +36,7 @@ def finetune(
     """
     y = np.asarray(y)
     check_data(graph, x, y)
+    x = samples_of(graph, x)
     faults = check(graph, target, bits=bits, activation_bits=activation_bits)
     if faults:
         raise CheckError(faults)
