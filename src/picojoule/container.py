@@ -8,10 +8,13 @@ it is executed, and its arrays are read-only views of the mapped file.
 
 from __future__ import annotations
 
+import difflib
+import errno
 import json
 import math
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -260,9 +263,25 @@ def _views(data: Array, entries: list[_Entry]) -> dict[str, Array]:
 def regular(path: str | Path) -> Path:
     """A path that names a file or nothing yet: reading a pipe could wait for ever."""
     path = Path(path)
-    named = path.name and "\0" not in str(path)
-    if not named or (path.exists() and not path.is_file()):
-        raise UsageError(Fault("PJ801", "not a file", where=str(path)))
+    if not path.name or "\0" in str(path):
+        raise UsageError(Fault("PJ801", f"{str(path)!r} is not the path of a file"))
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except OSError:
+        return path  # whoever opens it learns why
+    if kind != stat.S_IFREG:
+        what = "it is a directory" if kind == stat.S_IFDIR else "it is not a regular file"
+        raise UsageError(Fault("PJ801", what, where=str(path), fix="the path of a file"))
+    return path
+
+
+def existing(path: str | Path) -> Path:
+    """A path that names a file.  Raises UsageError PJ801 where there is none."""
+    path = regular(path)
+    try:
+        path.stat()
+    except OSError as error:
+        raise unopened(path, "read", error) from None
     return path
 
 
@@ -276,9 +295,28 @@ def checked(path: Path, kind: Kind, work: Callable[[], T]) -> T:
 
 def refuse(path: Path, kind: Kind, what: str) -> NoReturn:
     """Raise the error of a damaged file."""
-    raise kind.error(Fault(kind.damaged, what, where=str(path)))
+    raise kind.error(Fault(kind.damaged, what, where=str(path), fix=kind.fix))
 
 
 def unopened(path: Path, done: str, error: OSError) -> UsageError:
     """The error for a file that the system refuses."""
-    return UsageError(Fault("PJ801", f"cannot be {done}: {error.strerror}", where=str(path)))
+    what = f"cannot be {done}: {error.strerror or error}"
+    return UsageError(Fault("PJ801", what, where=str(path), fix=_way_out(path, done, error)))
+
+
+def _way_out(path: Path, done: str, error: OSError) -> str:
+    if not path.parent.exists():
+        return f"make the folder '{path.parent}' first, or give another path"
+    if error.errno == errno.ENOENT and done == "read":
+        near = difflib.get_close_matches(path.name, _neighbours(path), n=1, cutoff=0.6)
+        return f"'{path.with_name(near[0])}'" if near else "the path of a file that exists"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space, or write to another disk; what was there before is unchanged"
+    return f"a path that may be {done}"
+
+
+def _neighbours(path: Path) -> list[str]:
+    try:
+        return sorted(other.name for other in path.parent.iterdir())
+    except OSError:
+        return []

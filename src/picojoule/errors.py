@@ -126,10 +126,10 @@ CODES: dict[str, str] = {
     "PJ703": "the trainer and the compiled program differ",
     "PJ704": "the network cannot be trained for this target",
     # -- usage
-    "PJ801": "a file cannot be opened or written",
+    "PJ801": "a file cannot be read or written, or is damaged",
     "PJ802": "the data have the wrong shape or kind",
     "PJ803": "the data set is empty",
-    "PJ804": "an optional dependency is missing",
+    "PJ804": "there is not enough memory",
     "PJ805": "interrupted",
     "PJ806": "an option has an impossible value",
     "PJ807": "the data contain a value that is not finite",

@@ -15,27 +15,43 @@ from decimal import Decimal
 
 UNITS: dict[str, dict[str, Decimal]] = {
     "energy": {
-        "J": Decimal(1), "mJ": Decimal("1e-3"), "µJ": Decimal("1e-6"),
-        "nJ": Decimal("1e-9"), "pJ": Decimal("1e-12"), "fJ": Decimal("1e-15"),
+        "J": Decimal(1),
+        "mJ": Decimal("1e-3"),
+        "µJ": Decimal("1e-6"),
+        "nJ": Decimal("1e-9"),
+        "pJ": Decimal("1e-12"),
+        "fJ": Decimal("1e-15"),
     },
     "time": {
-        "s": Decimal(1), "ms": Decimal("1e-3"), "µs": Decimal("1e-6"),
-        "ns": Decimal("1e-9"), "ps": Decimal("1e-12"),
+        "s": Decimal(1),
+        "ms": Decimal("1e-3"),
+        "µs": Decimal("1e-6"),
+        "ns": Decimal("1e-9"),
+        "ps": Decimal("1e-12"),
     },
     "power": {
-        "W": Decimal(1), "mW": Decimal("1e-3"), "µW": Decimal("1e-6"), "nW": Decimal("1e-9"),
+        "W": Decimal(1),
+        "mW": Decimal("1e-3"),
+        "µW": Decimal("1e-6"),
+        "nW": Decimal("1e-9"),
     },
     "frequency": {
-        "Hz": Decimal(1), "kHz": Decimal("1e3"), "MHz": Decimal("1e6"), "GHz": Decimal("1e9"),
+        "Hz": Decimal(1),
+        "kHz": Decimal("1e3"),
+        "MHz": Decimal("1e6"),
+        "GHz": Decimal("1e9"),
     },
     "memory": {
-        "B": Decimal(1), "bit": Decimal("0.125"), "KiB": Decimal(2**10),
-        "MiB": Decimal(2**20), "GiB": Decimal(2**30),
+        "B": Decimal(1),
+        "bit": Decimal("0.125"),
+        "KiB": Decimal(2**10),
+        "MiB": Decimal(2**20),
+        "GiB": Decimal(2**30),
     },
 }
 
 NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
-PREFIXES = ("f", "p", "n", "µ", "m", "", "k", "M", "G", "T")   # 1e-15 .. 1e12
+PREFIXES = ("f", "p", "n", "µ", "m", "", "k", "M", "G", "T")  # 1e-15 .. 1e12
 BINARY = ("B", "KiB", "MiB", "GiB")
 MICRO = str.maketrans({"\N{GREEK SMALL LETTER MU}": "\N{MICRO SIGN}"})
 
@@ -89,7 +105,7 @@ def format(value: float, unit: str, digits: int = 3) -> str:
         return _format_bytes(value, digits)
     if value == 0:
         return f"0 {unit}"
-    rounded = float(f"{value:.{digits - 1}e}")      # 999.7 must become 1.00 k, not 1000
+    rounded = float(f"{value:.{digits - 1}e}")  # 999.7 must become 1.00 k, not 1000
     exponent = math.floor(math.log10(abs(rounded)) + 1e-12)
     group = exponent // 3
     if not -5 <= group <= 4:

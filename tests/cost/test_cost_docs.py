@@ -27,12 +27,16 @@ def price_rows(machine):
         if p.excluded:
             yield f"| {action} | excluded | | | | | {p.note} |"
             continue
-        yield (f"| {action} | {units.format(p.energy_j, 'J')} | "
-               f"{band(p.energy_low_j, p.energy_high_j, 'J')} | {units.format(p.time_s, 's')} | "
-               f"{band(p.time_low_s, p.time_high_s, 's')} | {p.engine} | {provenance(p)} |")
+        yield (
+            f"| {action} | {units.format(p.energy_j, 'J')} | "
+            f"{band(p.energy_low_j, p.energy_high_j, 'J')} | {units.format(p.time_s, 's')} | "
+            f"{band(p.time_low_s, p.time_high_s, 's')} | {p.engine} | {provenance(p)} |"
+        )
     for term in machine.static_terms:
-        yield (f"| static `{term.name}` | {units.format(term.power_w, 'W')} | "
-               f"{band(term.low_w, term.high_w, 'W')} | | | | {provenance(term)} |")
+        yield (
+            f"| static `{term.name}` | {units.format(term.power_w, 'W')} | "
+            f"{band(term.low_w, term.high_w, 'W')} | | | | {provenance(term)} |"
+        )
     yield ""
 
 

@@ -21,8 +21,18 @@ FOLDER = Path(__file__).parents[2] / "src" / "picojoule" / "cost"
 LOIHI = load("loihi1")
 SYSTOLIC = load("systolic_int8")
 COMPONENTS = ("core0", "core1", "chip", "host")
-ACTIONS = ("neuron.active", "neuron.idle", "synapse.event", "packet.out", "hop.ew", "hop.ns",
-           "step", "reset", "event.in", "event.out")
+ACTIONS = (
+    "neuron.active",
+    "neuron.idle",
+    "synapse.event",
+    "packet.out",
+    "hop.ew",
+    "hop.ns",
+    "step",
+    "reset",
+    "event.in",
+    "event.out",
+)
 
 
 def activity(counts, components=COMPONENTS, actions=ACTIONS, **more):
@@ -55,8 +65,8 @@ ONE_STEP = {
 def test_one_step_by_hand():
     bill = price(filled(1, 1, ONE_STEP), LOIHI)
     marginal_pj = 10 * 81 + 90 * 52 + 4 * 1.7 + 6 * 3 + 2 * 4 + 200 * 23.6 + 5.9e6
-    send_ns = 10 * 8.4 + 90 * 5.3 + 4 * 2.1       # 569.4, core0
-    receive_ns = 200 * 3.5                        # 700, core1: the slowest
+    send_ns = 10 * 8.4 + 90 * 5.3 + 4 * 2.1  # 569.4, core0
+    receive_ns = 200 * 3.5  # 700, core1: the slowest
     assert bill.marginal_j == pytest.approx(marginal_pj * 1e-12, rel=1e-12)
     assert bill.time_s == pytest.approx((receive_ns + 465) * 1e-9, rel=1e-12)
     assert bill.static_j == pytest.approx(0.104 * bill.time_s, rel=1e-12)
@@ -103,8 +113,10 @@ def test_bands_by_hand():
 
 def test_the_slowest_engine_may_change_from_step_to_step():
     entries = {
-        (0, 0, "core0", "synapse.event"): 10, (0, 0, "core1", "neuron.active"): 1,
-        (0, 1, "core0", "synapse.event"): 1, (0, 1, "core1", "neuron.active"): 5,
+        (0, 0, "core0", "synapse.event"): 10,
+        (0, 0, "core1", "neuron.active"): 1,
+        (0, 1, "core0", "synapse.event"): 1,
+        (0, 1, "core1", "neuron.active"): 5,
     }
     acted = filled(1, 2, entries)
     bill = price(acted, LOIHI)
@@ -112,10 +124,11 @@ def test_the_slowest_engine_may_change_from_step_to_step():
     assert bill.time_s == pytest.approx(77e-9)
     assert not bill.time_is_lower_bound
     assert [(e.component, e.engine) for e in bill.engines] == [
-        ("core1", "send"), ("core0", "receive")
+        ("core1", "send"),
+        ("core0", "receive"),
     ]
     summed = price(acted.summed(samples=False, windows=True), LOIHI)
-    assert summed.time_s == pytest.approx(50.4e-9)         # max(38.5, 50.4)
+    assert summed.time_s == pytest.approx(50.4e-9)  # max(38.5, 50.4)
     assert summed.time_is_lower_bound
     assert summed.marginal_j == pytest.approx(bill.marginal_j, rel=1e-12)
 
@@ -130,7 +143,7 @@ def test_per_inference_is_the_mean_over_samples():
     assert bill.run_marginal_j == pytest.approx(90 * 23.6e-12)
     assert bill.time_s == pytest.approx(30 * 3.5e-9)
     assert bill.run_time_s == pytest.approx(90 * 3.5e-9)
-    summed = price(acted.summed(), LOIHI)             # one core: the bound is tight
+    summed = price(acted.summed(), LOIHI)  # one core: the bound is tight
     assert summed.time_is_lower_bound
     assert summed.time_s == pytest.approx(bill.time_s)
     assert summed.marginal_j == pytest.approx(bill.marginal_j)
@@ -156,11 +169,15 @@ TENSOR_ACTIONS = ("mac", "cycle", "requantize", "add", "read", "write", "inferen
 
 def test_a_tensor_bill_by_hand():
     entries = {
-        (0, 0, "array", "mac"): 4096, (0, 0, "array", "cycle"): 100,
-        (0, 0, "sram", "read"): 640, (0, 0, "sram", "write"): 64,
+        (0, 0, "array", "mac"): 4096,
+        (0, 0, "array", "cycle"): 100,
+        (0, 0, "sram", "read"): 640,
+        (0, 0, "sram", "write"): 64,
         (0, 0, "dram", "read"): 3200,
-        (0, 1, "array", "mac"): 256, (0, 1, "array", "cycle"): 50,
-        (0, 1, "vector", "requantize"): 16, (0, 1, "vector", "add"): 8,
+        (0, 1, "array", "mac"): 256,
+        (0, 1, "array", "cycle"): 50,
+        (0, 1, "vector", "requantize"): 16,
+        (0, 1, "vector", "add"): 8,
         (0, 1, "vector", "cycle"): 20,
         (0, 1, "dram", "write"): 10,
         (0, 1, "chip", "inference"): 1,
@@ -174,10 +191,11 @@ def test_a_tensor_bill_by_hand():
     assert bill.window_s == pytest.approx((500e-9, 100e-9))
     assert bill.windows == ("conv", "dense")
     assert [(e.component, e.bound_s) for e in bill.engines[:2]] == [
-        ("dram", pytest.approx(500e-9)), ("array", pytest.approx(100e-9))
+        ("dram", pytest.approx(500e-9)),
+        ("array", pytest.approx(100e-9)),
     ]
     assert [(x.component, x.action, x.count) for x in bill.excluded] == [("chip", "inference", 1)]
-    assert bill.assumed_share == pytest.approx(bill.static_j / bill.total_j)   # static alone
+    assert bill.assumed_share == pytest.approx(bill.static_j / bill.total_j)  # static alone
     assert bill.static_j == pytest.approx(0.03 * 600e-9)
 
 
@@ -189,9 +207,16 @@ def test_read_and_write_of_different_memories_have_different_prices():
 
 def test_unpriced_counts_are_all_reported():
     acted = filled(
-        1, 1, {(0, 0, "core0", "learn.update"): 3, (0, 0, "core1", "learn.update"): 4,
-               (0, 0, "laser0", "pulse"): 1, (0, 0, "core0", "pulse"): 0},
-        components=("core0", "core1", "laser0"), actions=("learn.update", "pulse"),
+        1,
+        1,
+        {
+            (0, 0, "core0", "learn.update"): 3,
+            (0, 0, "core1", "learn.update"): 4,
+            (0, 0, "laser0", "pulse"): 1,
+            (0, 0, "core0", "pulse"): 0,
+        },
+        components=("core0", "core1", "laser0"),
+        actions=("learn.update", "pulse"),
     )
     with pytest.raises(CostError) as caught:
         price(acted, LOIHI)
@@ -265,8 +290,11 @@ def test_rows_sum_to_totals(counts):
 def test_joined_activities_cost_the_sum(counts, cut):
     whole = activity(counts)
     cut = min(cut, whole.samples)
-    parts = [part for part in (whole.sliced(slice(0, cut)), whole.sliced(slice(cut, None)))
-             if part.samples]
+    parts = [
+        part
+        for part in (whole.sliced(slice(0, cut)), whole.sliced(slice(cut, None)))
+        if part.samples
+    ]
     bills = [price(part, LOIHI) for part in parts]
     together = price(join(parts), LOIHI)
 
@@ -277,7 +305,7 @@ def test_joined_activities_cost_the_sum(counts, cut):
         return math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-300)
 
     assert close(together.run_marginal_j, added("run_marginal_j"))
-    if together.time_is_lower_bound:       # join adds the samples up where the first part did
+    if together.time_is_lower_bound:  # join adds the samples up where the first part did
         assert together.run_time_s <= added("run_time_s") * (1 + 1e-12)
     else:
         for name in ("run_static_j", "run_total_j", "run_time_s"):
@@ -313,10 +341,19 @@ def test_time_matches_a_plain_loop_and_summing_bounds_it_from_below(counts):
 def test_a_bill_prints_its_rows_totals_and_what_it_leaves_out():
     text = str(price(filled(1, 1, ONE_STEP), LOIHI))
     assert all(len(line) <= 110 for line in text.splitlines())
-    for words in ("chip reset", "5.90 µJ", "core synapse.event", "frady2020, published",
-                  "static chip", "excluded host event.in: 7 each", "core1 receive 60%",
-                  "total    6.03 µJ", "time     1.16 µs   band", "host I/O excluded",
-                  "assumed  0.0%"):
+    for words in (
+        "chip reset",
+        "5.90 µJ",
+        "core synapse.event",
+        "frady2020, published",
+        "static chip",
+        "excluded host event.in: 7 each",
+        "core1 receive 60%",
+        "total    6.03 µJ",
+        "time     1.16 µs   band",
+        "host I/O excluded",
+        "assumed  0.0%",
+    ):
         assert words in text, words
     assert "lower bound" not in text
     assert "lower bound" in str(price(filled(2, 2, ONE_STEP).summed(), LOIHI))
@@ -338,8 +375,11 @@ def test_cost_cannot_see_the_simulator():
     for path in (FOLDER).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             module = getattr(node, "module", None) if isinstance(node, ast.ImportFrom) else None
-            names = [module] if module else [a.name for a in getattr(node, "names", [])
-                                             if isinstance(node, ast.Import)]
+            names = (
+                [module]
+                if module
+                else [a.name for a in getattr(node, "names", []) if isinstance(node, ast.Import)]
+            )
             for name in names:
                 if name and name.startswith("picojoule."):
                     assert name.split(".")[1] in allowed, f"{path.name} imports {name}"

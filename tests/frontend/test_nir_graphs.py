@@ -85,8 +85,15 @@ def test_delay_of_nothing_is_a_wire(saved):
     assert graph.output == "l" and "d" not in graph
 
 
-@pytest.mark.parametrize("delay, code", [([2.5e-3, 2.5e-3], "PJ503"), ([1e-3, 2e-3], "PJ502"),
-                                         ([-1e-3, -1e-3], "PJ501"), ([1e300, 1e300], "PJ501")])
+@pytest.mark.parametrize(
+    "delay, code",
+    [
+        ([2.5e-3, 2.5e-3], "PJ503"),
+        ([1e-3, 2e-3], "PJ502"),
+        ([-1e-3, -1e-3], "PJ501"),
+        ([1e300, 1e300], "PJ501"),
+    ],
+)
 def test_delays_that_cannot_be(saved, delay, code):
     nodes = ends(2, 2) | {"d": nir.Delay(np.array(delay))}
     with pytest.raises(FrontendError, match="node 'd'") as error:
@@ -159,8 +166,12 @@ def test_order_of_edges_does_not_matter(saved):
 @pytest.mark.parametrize("style", ["graph", "inside"])
 def test_nested_graphs_are_unrolled(saved, style):
     marks = dict(zip(("in.x", "out"), ends(1, 1).values()))
-    inner = nir.NIRGraph(marks | {"l": lif(), "r": linear([[-0.5]])},
-                         [("in.x", "l"), ("l", "r"), ("r", "l"), ("l", "out")], {}, False)
+    inner = nir.NIRGraph(
+        marks | {"l": lif(), "r": linear([[-0.5]])},
+        [("in.x", "l"), ("l", "r"), ("r", "l"), ("l", "out")],
+        {},
+        False,
+    )
     name_in, name_out = ("sub", "sub") if style == "graph" else ("sub.in.x", "sub.out")
     nodes = ends(1, 1) | {"w": linear([[2.0]]), "sub": inner}
     edges = [("in", "w"), ("w", name_in), (name_out, "out")]
@@ -254,7 +265,9 @@ def test_two_inputs_and_no_output(saved):
     with pytest.raises(FrontendError) as error:
         read(saved(nodes, ["in->l", "in2->l"]), **EULER)
     assert [f.what for f in error.value.faults] == [
-        "a graph needs one Input, found ['in', 'in2']", "a graph needs one Output, found []"]
+        "a graph needs one Input, found ['in', 'in2']",
+        "a graph needs one Output, found []",
+    ]
 
 
 def test_shapes_that_do_not_match(saved):
@@ -287,8 +300,9 @@ def test_braille_network(shared, follow):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", [PAPER + "02_cnn/cnn_sinabs.nir",
-                                  "models/snntorch_nir/examples/scnn_mnist.nir"])
+@pytest.mark.parametrize(
+    "name", [PAPER + "02_cnn/cnn_sinabs.nir", "models/snntorch_nir/examples/scnn_mnist.nir"]
+)
 def test_convolutional_network_is_refused(shared, name):
     with pytest.raises(FrontendError) as error:
         read(shared(name), dt=1e-4)
@@ -311,7 +325,7 @@ def test_lif_of_the_paper_spikes_as_the_exact_solution(shared, name, dialect):
 
 @pytest.mark.golden
 @pytest.mark.parametrize(
-    "peer, unit, late",     # unit: the peer's own unit of v; late: steps its input is late
+    "peer, unit, late",  # unit: the peer's own unit of v; late: steps its input is late
     [("norse", 0.04, 0), ("snntorch", 1.0, 0), ("lava_cpu_float", 0.04, 1)],
 )
 def test_traces_of_peers_are_eulers(shared, follow, peer, unit, late):

@@ -147,7 +147,7 @@ def test_a_reader_that_crashes(good, monkeypatch):
 def test_damaged_content(good, change, match):
     edit(good, change)
     if not match:
-        read(good, dt=DT)       # what is not asked for is not read
+        read(good, dt=DT)  # what is not asked for is not read
         return
     refused(good, match=match)
 
@@ -206,8 +206,9 @@ def test_an_array_larger_than_the_limit_is_not_unpacked(good):
 
     def change(root):
         del root["nodes/w/weight"]
-        root["nodes/w"].create_dataset("weight", (1 << 15, 1 << 15), "f8", chunks=True,
-                                       compression="gzip")
+        root["nodes/w"].create_dataset(
+            "weight", (1 << 15, 1 << 15), "f8", chunks=True, compression="gzip"
+        )
 
     edit(good, change)
     assert good.stat().st_size < 1 << 20

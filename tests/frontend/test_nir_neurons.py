@@ -51,7 +51,7 @@ def test_lif_under_constant_input_follows_its_closed_form(chain, follow, dialect
 def test_exact_lif_spikes_when_the_equation_crosses_the_threshold(chain, follow):
     graph = read(chain(linear([[3.0]]), lif()), dt=DT)
     spikes = follow(graph, np.ones((100, 1)))["b"][:, 0]
-    crossing = -0.02 * math.log(1 - 1.0 / 3.0)      # v(t) = 3 (1 - exp(-t / tau)) = 1
+    crossing = -0.02 * math.log(1 - 1.0 / 3.0)  # v(t) = 3 (1 - exp(-t / tau)) = 1
     assert np.flatnonzero(spikes)[0] == math.ceil(crossing / DT) - 1
     assert len(set(np.diff(np.flatnonzero(spikes)))) == 1
 
@@ -126,7 +126,7 @@ def test_a_shorter_step_brings_euler_to_the_exact_solution(chain, follow):
         return voltages(graph, follow, np.ones((round(0.01 / dt), 1)))[-1] * decay
 
     errors = [abs(last("euler", dt) - last("ode-exact", 1e-3)) for dt in (1e-3, 5e-4, 2.5e-4)]
-    assert np.allclose(np.divide(errors[:-1], errors[1:]), 2.0, rtol=0.1)   # first order
+    assert np.allclose(np.divide(errors[:-1], errors[1:]), 2.0, rtol=0.1)  # first order
 
 
 # ------------------------------------------------------------------------- arrays and units
@@ -140,7 +140,7 @@ def test_parameters_of_each_neuron_stay_apart(chain, follow):
     graph = read(chain(linear(weight), node, shape=(2,)), dt=DT, dialect="euler")
     raster = rng.random((200, 2)) < 0.5
     truth = np.zeros((200, 3))
-    v = np.full(3, -0.1)        # neurons start at v_reset
+    v = np.full(3, -0.1)  # neurons start at v_reset
     for t, spikes in enumerate(raster):
         v = v + DT / tau * (leak - v + r * (weight @ spikes))
         truth[t] = v > th
@@ -171,12 +171,12 @@ def test_named_dialects():
 
 
 @pytest.mark.parametrize(
-    "dialect, given, spikes",       # 0.5 s of constant input: facts, ecosystem 2.3
+    "dialect, given, spikes",  # 0.5 s of constant input: facts, ecosystem 2.3
     [
         ("snntorch", dict(tau=0.02), 22),
         ("norse", dict(tau=0.02), 22),
-        ("norse", dict(tau=0.02, r=20.0), 0),           # r is ignored
-        ("norse", dict(tau=0.02, v_reset=0.4), 22),     # v_reset is ignored
+        ("norse", dict(tau=0.02, r=20.0), 0),  # r is ignored
+        ("norse", dict(tau=0.02, v_reset=0.4), 22),  # v_reset is ignored
         ("snntorch", dict(tau=0.02, v_reset=0.4), 22),
         ("euler", dict(tau=0.02, v_reset=0.4), 31),
         ("ode-exact", dict(tau=0.02, v_reset=0.4), 31),

@@ -56,8 +56,10 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("dialect", GRIDS, ids=lambda d: d.name)
-@pytest.mark.parametrize("given_", [dict(), dict(decay_u=None), dict(decay_u=0.25, bias=False),
-                                    dict(leaky=False, bias=False)])
+@pytest.mark.parametrize(
+    "given_",
+    [dict(), dict(decay_u=None), dict(decay_u=0.25, bias=False), dict(leaky=False, bias=False)],
+)
 def test_round_trip(tmp_path, dialect, given_):
     graph = network(np.random.default_rng(1), **given_)
     write(graph, tmp_path / "net.nir", dialect, dt=DT)
@@ -94,7 +96,7 @@ def test_peers_can_read_it(tmp_path):
         "output": "Output"}  # fmt: skip
     lif = back.nodes["l"]
     assert np.allclose(np.exp(-DT / lif.tau), 1 - graph.params["l.decay_v"])
-    assert np.allclose((1 - np.exp(-DT / lif.tau)) * lif.r, 1)      # voltage unscaled
+    assert np.allclose((1 - np.exp(-DT / lif.tau)) * lif.r, 1)  # voltage unscaled
     assert np.allclose(lif.v_leak / lif.r, graph.params["l.bias"])
     assert np.allclose(back.nodes["d"].delay, 2 * DT) and back.nodes["d"].delay.shape == (4,)
 
@@ -121,8 +123,12 @@ def test_all_nodes_that_nir_cannot_say(tmp_path):
     graph = network(np.random.default_rng(1))
     norm = BatchNorm(gain="l.v_th", shift="l.v_th", mean="l.v_th", variance="l.v_th")
     slow = CubaLif(decay_u="l.decay_u", decay_v="l.decay_v", v_th="l.v_th", refractory=3)
-    graph = graph.add(Node("relu", Relu(), ("w",)), Node("n", norm, ("w",)),
-                      Node("slow", slow, ("w",)), Node("a/b", Flatten(), ("w",)))
+    graph = graph.add(
+        Node("relu", Relu(), ("w",)),
+        Node("n", norm, ("w",)),
+        Node("slow", slow, ("w",)),
+        Node("a/b", Flatten(), ("w",)),
+    )
     with pytest.raises(FrontendError) as error:
         write(graph, tmp_path / "net.nir", dt=DT)
     assert {f.code for f in error.value.faults} == {"PJ502"}

@@ -35,7 +35,7 @@ from picojoule.target import load as load_target
 
 FOLDER = "models/nir_paper/01_lif/"
 STEPS = 1000
-REAL_PER_UNIT = 0.1 / 1600      # volts a unit of v: threshold over threshold
+REAL_PER_UNIT = 0.1 / 1600  # volts a unit of v: threshold over threshold
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_every_spike_and_voltage_of_the_chip(trace, engine):
     ours = result.probes["lif.v"][0, :, 0]
     assert np.array_equal(result.outputs["spikes"][0, :, 0], spikes)
     assert np.flatnonzero(spikes).tolist() == [461, 511, 711, 761]
-    assert np.array_equal(ours[~spikes], v[~spikes])            # 996 of 996
+    assert np.array_equal(ours[~spikes], v[~spikes])  # 996 of 996
     assert (v[spikes] == 128).all() and (ours[spikes] == 0).all()
     assert ours.max() == 1589 and set(np.unique(result.probes["lif.u"])) == {0, 640}
     assert result.activity.total("synapse.event") == raster.sum() == 34
@@ -133,19 +133,21 @@ def test_what_our_own_quantizer_chooses(shared, trace, dialect):
     real = np.flatnonzero(interpret(graph, raster)["1"][0, :, 0])
     (source,) = program.where("1", "v")
     scale = source.scale.step[0]
-    decay = float(graph.params["1.decay_v"])        # volts a unit of the Graph's voltage
+    decay = float(graph.params["1.decay_v"])  # volts a unit of the Graph's voltage
     ours = result.probes["1.v"][0, 1:, 0] * scale * decay
     truth = voltages(graph, raster[0, :-1, 0]) * decay
     error = np.abs(ours - truth).max()
     chip = np.where(chip_spikes, 0, chip_v)[1:] * REAL_PER_UNIT
     chip_error = np.abs(chip - truth).max()
-    print(f"{dialect}: spikes {spikes.tolist()} float {real.tolist()} unit {scale * decay:.3g} V "
-          f"error {error:.3g} V, chip's registers {chip_error:.3g} V of threshold 0.1 V")
+    print(
+        f"{dialect}: spikes {spikes.tolist()} float {real.tolist()} unit {scale * decay:.3g} V "
+        f"error {error:.3g} V, chip's registers {chip_error:.3g} V of threshold 0.1 V"
+    )
     assert spikes.tolist() == (real + 1).tolist() == [461, 511, 711, 761]
     assert error < BOUND < 4 * BOUND < chip_error
 
 
-BOUND = 2e-4        # V, 0.2 % of the threshold; measured 1.4e-4 (exact), 4.2e-5 (Euler)
+BOUND = 2e-4  # V, 0.2 % of the threshold; measured 1.4e-4 (exact), 4.2e-5 (Euler)
 
 
 def voltages(graph, spikes):

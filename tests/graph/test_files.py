@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from tests.graph.build import BUILDERS
 
 from picojoule.errors import FrontendError, PicojouleError
 from picojoule.graph.files import load, save
-from tests.graph.build import BUILDERS
 
 
 @pytest.mark.parametrize("build", BUILDERS)
@@ -40,3 +40,15 @@ def test_a_program_is_no_graph(tmp_path):
     container.write(tmp_path / "p.pjg", container.Kind("program", 1), {}, {})
     with pytest.raises(FrontendError, match="not a 'graph'"):
         load(tmp_path / "p.pjg")
+
+
+def test_pinned_integers_keep_format_and_scale(tmp_path):
+    from tests.graph.build import batch, chain
+
+    from picojoule.passes import freeze, quantize
+    from picojoule.target import load as load_target
+
+    graph, chip = chain(2), load_target("systolic_int8")
+    frozen = freeze(quantize(graph, chip, batch(graph, 0, 8), bits=8))
+    save(frozen, tmp_path / "frozen.pjg")
+    assert frozen.pinned and load(tmp_path / "frozen.pjg") == frozen

@@ -21,7 +21,16 @@ def test_a_dense_network_has_the_layers_one_asks_for():
     graph = nn.dense_network([6, 5, 5, 3], seed=0, residual=True)
     kinds = [type(graph[name].op).__name__ for name in graph.names()]
     assert kinds == [
-        "Input", "Dense", "BatchNorm", "Relu", "Dense", "BatchNorm", "Add", "Relu", "Dense"]
+        "Input",
+        "Dense",
+        "BatchNorm",
+        "Relu",
+        "Dense",
+        "BatchNorm",
+        "Add",
+        "Relu",
+        "Dense",
+    ]
     assert graph["add1"].inputs == ("bn2", "relu1")
     assert graph.types[graph.output].shape == (3,)
 
@@ -75,8 +84,8 @@ def test_images_are_flattened_first():
 
 
 def test_step_response_is_the_sum_of_the_impulse_response():
-    assert step_response(1.0, 1.0, 7) == 1.0          # nothing is kept
-    assert step_response(1.0, 0.0, 7) == 7.0          # all of v is kept
+    assert step_response(1.0, 1.0, 7) == 1.0  # nothing is kept
+    assert step_response(1.0, 0.0, 7) == 7.0  # all of v is kept
     assert step_response(0.5, 1.0, 200) == pytest.approx(2.0)
     wide, narrow = (
         spiking_std(n, rate=0.2, decay_u=0.5, decay_v=0.2, v_th=1.0, steps=8, reach=1.0)

@@ -26,16 +26,32 @@ from picojoule.target import load, parse
 MODELS = Path(__file__).parents[2] / "hardware_models"
 
 COMPONENTS = ("core0", "core1", "chip", "host")
-ACTIONS = ("neuron.active", "neuron.idle", "synapse.event", "packet.out", "step", "reset",
-           "event.in")
+ACTIONS = (
+    "neuron.active",
+    "neuron.idle",
+    "synapse.event",
+    "packet.out",
+    "step",
+    "reset",
+    "event.in",
+)
 ACCURACY = Accuracy(float=0.9, ptq=0.8, qat=0.88, deployed=0.88)
 
 
 def program(kind, regions, source, phases=()):
     return Program(
-        name="net", target="t", machine="", kind=kind, profile="loihi1",
-        regions=MappingProxyType(regions), arrays={}, instructions=(),
-        encoder=Encoder(kind="rate", shape=(3,)), readout=Readout(), phases=phases, source=source,
+        name="net",
+        target="t",
+        machine="",
+        kind=kind,
+        profile="loihi1",
+        regions=MappingProxyType(regions),
+        arrays={},
+        instructions=(),
+        encoder=Encoder(kind="rate", shape=(3,)),
+        readout=Readout(),
+        phases=phases,
+        source=source,
     )
 
 
@@ -48,8 +64,10 @@ def spiking():
         "v1": Region("state", 1, Format(24), (5,), "state"),
     }
     source = (
-        Source("w0", 0, 3, "fa", "weight"), Source("v0", 0, 4, "a", "v"),
-        Source("w1", 0, 4, "fb", "weight"), Source("v1", 0, 2, "a", "v", 4),
+        Source("w0", 0, 3, "fa", "weight"),
+        Source("v0", 0, 4, "a", "v"),
+        Source("w1", 0, 4, "fb", "weight"),
+        Source("v1", 0, 2, "a", "v", 4),
         Source("v1", 2, 5, "b", "v"),
     )
     counts = np.zeros((2, 3, len(COMPONENTS), len(ACTIONS)), np.int64)
@@ -71,8 +89,14 @@ def tensor():
     counts = np.zeros((4, 2, 2, 3), np.int64)
     counts[:, 0, 0, 0], counts[:, 1, 0, 0] = 15, 10
     counts[:, :, 0, 1], counts[:, 0, 1, 2] = 40, 8
-    activity = Activity(counts, ("array", "dram"), ("mac", "cycle", "read"), samples=4, steps=2,
-                        windows=("f1", "f2"))
+    activity = Activity(
+        counts,
+        ("array", "dram"),
+        ("mac", "cycle", "read"),
+        samples=4,
+        steps=2,
+        windows=("f1", "f2"),
+    )
     return program("tensor", regions, source, ("f1", "f2")), activity, load("systolic_int8")
 
 
@@ -126,7 +150,9 @@ def test_tensor_counts():
     assert (row.counts.weights, row.counts.weight_bytes, row.counts.macs) == (25, 13, 25.0)
     assert row.counts.cycles == round(row.time_s * 500e6)
     assert [(layer.node, layer.macs, layer.bits) for layer in row.layers] == [
-        ("f1", 15.0, 4), ("f2", 10.0, 4)]
+        ("f1", 15.0, 4),
+        ("f2", 10.0, 4),
+    ]
 
 
 def compiled(graph, target, **limits):
@@ -154,7 +180,7 @@ def test_layers_of_a_compiled_network(limits, cores):
     spikes = rasters(program, done.probes, x)
     row = make_row(program, done.activity, target, ACCURACY, bits=8, rasters=spikes)
     a, b, chip = row.layers
-    into_a = spikes["input"][:, : program.steps - 1].sum() * 6 / 5       # acts one step later
+    into_a = spikes["input"][:, : program.steps - 1].sum() * 6 / 5  # acts one step later
     into_b = spikes["a"][:, : program.steps - 1].sum() * 3 / 5
     assert (a.node, a.outputs, a.weights) == ("a", 6, 48)
     assert (b.node, b.outputs, b.weights) == ("b", 3, 18)
@@ -169,7 +195,7 @@ def test_layers_of_a_compiled_network(limits, cores):
     if cores == 1:
         packets = [line.total_j for line in row.bill if line.action == "packet.out"]
         split = a.energy_j - a.events * 23.6e-12 - (b.energy_j - b.events * 23.6e-12) * 6 / 3
-        assert split == pytest.approx(packets[0], rel=1e-6)     # only `a` sends any
+        assert split == pytest.approx(packets[0], rel=1e-6)  # only `a` sends any
 
 
 def test_cores_of_a_compiled_network():
@@ -189,7 +215,9 @@ def test_a_compiled_tensor_network(bits, size):
     program = compile_graph(nets.relu(), target, calibrate=x, bits=bits)
     row = make_row(program, run(program, x).activity, target, ACCURACY, bits=bits)
     assert [(layer.node, layer.outputs, layer.macs) for layer in row.layers] == [
-        ("f1", 6, 48.0), ("f2", 3, 18.0)]
+        ("f1", 6, 48.0),
+        ("f2", 3, 18.0),
+    ]
     assert {layer.bits for layer in row.layers} == {bits}
     assert (row.counts.weights, row.counts.weight_bytes, row.counts.macs) == (66, size, 66.0)
 

@@ -52,14 +52,29 @@ def one(**changes):
 
 
 REPORTS = {
-    "full": samples.full(), "bare": samples.bare(), "empty": Report(title="t", rows=()),
-    "no raster": one(raster=None), "no layers": one(layers=()), "no uses": one(uses=()),
-    "no bill": one(bill=()), "no accuracy": one(accuracy=Accuracy()),
+    "full": samples.full(),
+    "bare": samples.bare(),
+    "empty": Report(title="t", rows=()),
+    "no raster": one(raster=None),
+    "no layers": one(layers=()),
+    "no uses": one(uses=()),
+    "no bill": one(bill=()),
+    "no accuracy": one(accuracy=Accuracy()),
     "nothing": one(bill=(), raster=None, layers=(), uses=(), waits=(), excluded=(), digests={}),
     "hostile": replace(
-        one(network=HOSTILE, target=HOSTILE, notes=(HOSTILE,), bits_note=HOSTILE,
-            sources={"davies2018": HOSTILE}, digests={HOSTILE: HOSTILE}, profile=HOSTILE),
-        title=HOSTILE, notes=(HOSTILE,), command=HOSTILE),
+        one(
+            network=HOSTILE,
+            target=HOSTILE,
+            notes=(HOSTILE,),
+            bits_note=HOSTILE,
+            sources={"davies2018": HOSTILE},
+            digests={HOSTILE: HOSTILE},
+            profile=HOSTILE,
+        ),
+        title=HOSTILE,
+        notes=(HOSTILE,),
+        command=HOSTILE,
+    ),
 }
 
 
@@ -133,9 +148,21 @@ def test_says_all_it_knows():
     row = report.rows[0]
     for line in row.bill:
         assert line.action in text
-    for piece in (row.sources["davies2018"], "published", "assumed", "no published figure",
-                  "8.05 µJ", "10.1 µJ", report.command, row.digests["machine"], "0.68.1",
-                  *report.simulated, *report.not_simulated, "hidden2", "21.9 KiB / 128 KiB"):
+    for piece in (
+        row.sources["davies2018"],
+        "published",
+        "assumed",
+        "no published figure",
+        "8.05 µJ",
+        "10.1 µJ",
+        report.command,
+        row.digests["machine"],
+        "0.68.1",
+        *report.simulated,
+        *report.not_simulated,
+        "hidden2",
+        "21.9 KiB / 128 KiB",
+    ):
         assert piece in text
 
 
@@ -147,7 +174,8 @@ def test_stacked_bars_fill_the_whole():
     for tag, attrs in page.tags:
         if tag == "svg" and "aria-label" in attrs:
             inside = attrs["aria-label"].startswith(
-                "Energy of digits_spiking on loihi1, 8 bits by component")
+                "Energy of digits_spiking on loihi1, 8 bits by component"
+            )
         elif inside and tag == "rect" and "gap" in attrs["class"]:
             widths.append(float(attrs["width"].rstrip("%")))
         inside = inside and "aria-hidden" not in attrs
@@ -157,8 +185,9 @@ def test_stacked_bars_fill_the_whole():
 
 
 def test_many_cores_are_summed_up():
-    uses = tuple(Use(component=f"core{k}", resource="neurons", used=k, limit=1024)
-                 for k in range(128))
+    uses = tuple(
+        Use(component=f"core{k}", resource="neurons", used=k, limit=1024) for k in range(128)
+    )
     text = Page(to_html(one(uses=uses))).text
     assert "core127" in text and "core5 " not in text
     assert "104 more, none of them filled above 10.1 %" in text

@@ -12,8 +12,13 @@ from picojoule.report import load_json, save_json, this_machine
 from picojoule.report.store import from_json, to_json
 
 ROW = {
-    "network": "n", "target": "t", "bits": 4, "mismatched_outputs": 0, "energy_j": 1e-6,
-    "time_s": 0.001, "accuracy": {"float": 0.9, "ptq": 0.8, "qat": 0.9, "deployed": 0.9},
+    "network": "n",
+    "target": "t",
+    "bits": 4,
+    "mismatched_outputs": 0,
+    "energy_j": 1e-6,
+    "time_s": 0.001,
+    "accuracy": {"float": 0.9, "ptq": 0.8, "qat": 0.9, "deployed": 0.9},
 }
 
 
@@ -56,8 +61,12 @@ def test_every_fault_at_once():
     del tree["rows"][0]["time_s"]
     tree["rows"][0]["accuracy"] = {"float": 0.9, "best": 1.0}
     text = "\n".join(faults(tree))
-    for where in ("rows[0].bits", "rows[0].time_s", "rows[0].colour: unknown",
-                  "rows[0].accuracy.best: unknown"):
+    for where in (
+        "rows[0].bits",
+        "rows[0].time_s",
+        "rows[0].colour: unknown",
+        "rows[0].accuracy.best: unknown",
+    ):
         assert where in text
     assert len(faults(tree)) == 4
     assert text.count("PJ802") == 4
@@ -67,24 +76,36 @@ def test_an_unknown_field_alone_is_a_fault():
     assert "rows[0].colour: unknown field" in faults(document(colour="red"))[0]
 
 
-@pytest.mark.parametrize("changes, where", [
-    ({"accuracy": {"deployed": 97.2}}, "rows[0].accuracy.deployed"),
-    ({"energy_j": -1.0}, "rows[0].energy_j"),
-    ({"marginal_j": 1e-6, "static_j": 1e-6}, "rows[0].energy_j"),
-    ({"low_j": 2e-6, "high_j": 1e-6}, "rows[0].low_j"),
-    ({"raster": {"steps": 3, "populations": [], "spikes": [[3, 0]]}}, "rows[0].raster"),
-])
+@pytest.mark.parametrize(
+    "changes, where",
+    [
+        ({"accuracy": {"deployed": 97.2}}, "rows[0].accuracy.deployed"),
+        ({"energy_j": -1.0}, "rows[0].energy_j"),
+        ({"marginal_j": 1e-6, "static_j": 1e-6}, "rows[0].energy_j"),
+        ({"low_j": 2e-6, "high_j": 1e-6}, "rows[0].low_j"),
+        ({"raster": {"steps": 3, "populations": [], "spikes": [[3, 0]]}}, "rows[0].raster"),
+    ],
+)
 def test_impossible_values(changes, where):
     assert where in "\n".join(faults(document(**changes)))
 
 
-@pytest.mark.parametrize("text", [
-    "", "[]", "null", "{", "[" * 100_000, b"\xff\xfe", '{"rows": []}',
-    '{"schema_version": 2, "title": "t", "rows": []}',
-    '{"schema_version": true, "title": "t", "rows": []}',
-    '{"schema_version": 1, "title": "t", "rows": {}}',
-    '{"schema_version": 1, "title": "t", "rows": [7, null, []]}',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        "{",
+        "[" * 100_000,
+        b"\xff\xfe",
+        '{"rows": []}',
+        '{"schema_version": 2, "title": "t", "rows": []}',
+        '{"schema_version": true, "title": "t", "rows": []}',
+        '{"schema_version": 1, "title": "t", "rows": {}}',
+        '{"schema_version": 1, "title": "t", "rows": [7, null, []]}',
+    ],
+)
 def test_other_files_are_refused(text):
     assert all(fault.startswith("PJ802") for fault in faults(text))
 

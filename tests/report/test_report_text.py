@@ -38,8 +38,19 @@ def test_no_word_of_a_cell_is_cut_off_at_80_columns():
 
 def test_every_number_of_a_row_is_there():
     text = to_text(samples.full(), 200)
-    for piece in ("97.2 %", "86.1 %", "39.2 %", "95.3 %", "41,230", "18,560", "743",
-                  "18.4 µs", "9.43 µJ", "1.91 µJ", "20.4 KiB"):
+    for piece in (
+        "97.2 %",
+        "86.1 %",
+        "39.2 %",
+        "95.3 %",
+        "41,230",
+        "18,560",
+        "743",
+        "18.4 µs",
+        "9.43 µJ",
+        "1.91 µJ",
+        "20.4 KiB",
+    ):
         assert piece in text
 
 
@@ -66,7 +77,7 @@ def test_names_cannot_steer_the_terminal():
     row = replace(samples.full().rows[0], network="[red]a\x1b[2J\nb", notes=("\x07[/]",))
     text = to_text(Report(title="\x1b]0;t", rows=(row,)), 120)
     assert "\x1b" not in text and "\x07" not in text
-    assert text.count("[red]a") == 3 and "[/]" in text      # ladder, cost, note
+    assert text.count("[red]a") == 3 and "[/]" in text  # ladder, cost, note
 
 
 def test_a_terminal_without_unicode(monkeypatch):
@@ -77,16 +88,32 @@ def test_a_terminal_without_unicode(monkeypatch):
     assert "9.43 uJ" in file.read()
 
 
-@pytest.mark.parametrize("value, text", [
-    (0.0, "0.0 %"), (1.0, "100.0 %"), (0.9999, "> 99.9 %"), (1e-9, "< 0.1 %"), (None, "–"),
-])
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (0.0, "0.0 %"),
+        (1.0, "100.0 %"),
+        (0.9999, "> 99.9 %"),
+        (1e-9, "< 0.1 %"),
+        (None, "–"),
+    ],
+)
 def test_shares(value, text):
     assert share_text(value) == text
 
 
-@pytest.mark.parametrize("value, text", [
-    (0, "0"), (7, "7"), (12.25, "12.2"), (0.003, "0.003"), (1234.5, "1,234"),
-    (9_999_999, "9,999,999"), (12_345_678, "12.3 M"), (None, "–"),
-])
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (0, "0"),
+        (7, "7"),
+        (12.25, "12.2"),
+        (0.003, "0.003"),
+        (1234.5, "1,234"),
+        (9_999_999, "9,999,999"),
+        (12_345_678, "12.3 M"),
+        (None, "–"),
+    ],
+)
 def test_counts(value, text):
     assert count_text(value) == text

@@ -98,7 +98,7 @@ def test_the_good_model_is_good():
         ("values: [8]", "values: 8", "PJ102", 18, "must be a list"),
         ("values: [8]", "values: [8, -1]", "PJ102", 18, "greater than or equal to 0"),
         ("synapse.event", "Synapse event", "PJ102", 23, "pattern"),
-        ("  paper: \"A paper\"", "  other: \"A paper\"", "PJ106", 8, "'paper' is not in"),
+        ('  paper: "A paper"', '  other: "A paper"', "PJ106", 8, "'paper' is not in"),
         ("type: toy core", "type: ''", "PJ102", 14, "at least 1 character"),
         ("type: toy core", "profile2: x", "PJ102", 13, "type is missing"),
     ],
@@ -126,8 +126,13 @@ def test_all_faults_of_a_file_come_at_once_and_in_order():
     )
     found = [(code, line) for code, line, _ in faults_of(text)]
     assert found == [
-        ("PJ102", 2), ("PJ103", 12), ("PJ106", 21), ("PJ102", 21),
-        ("PJ102", 23), ("PJ103", 24), ("PJ102", 26),
+        ("PJ102", 2),
+        ("PJ103", 12),
+        ("PJ106", 21),
+        ("PJ102", 21),
+        ("PJ102", 23),
+        ("PJ103", 24),
+        ("PJ102", 26),
     ]
 
 
@@ -203,9 +208,10 @@ def test_a_merge_key_is_an_unknown_field():
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.text("{}[]&*!|>'\"#%@`:-, \n\t0aé\x07", max_size=4))
 def test_any_damage_gives_a_target_or_a_target_error(position, junk):
-    text = GOOD[:position] + junk + GOOD[position + 1:]
+    text = GOOD[:position] + junk + GOOD[position + 1 :]
     try:
         parse(text.encode(), "toy.yaml")
     except TargetError as error:
-        assert all(fault.code in ("PJ101", "PJ102", "PJ103", "PJ104", "PJ106")
-                   for fault in error.faults)
+        assert all(
+            fault.code in ("PJ101", "PJ102", "PJ103", "PJ104", "PJ106") for fault in error.faults
+        )

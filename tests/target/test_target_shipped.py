@@ -42,7 +42,7 @@ def test_shipped_names():
 
 
 @pytest.mark.parametrize(
-    ("action", "energy_j", "time_s"),      # Davies et al. 2018, Table 2
+    ("action", "energy_j", "time_s"),  # Davies et al. 2018, Table 2
     [
         ("neuron.active", 81e-12, 8.4e-9),
         ("neuron.idle", 52e-12, 5.3e-9),
@@ -76,7 +76,10 @@ def test_systolic_machine():
     assert SYSTOLIC.array == Array(16, 16, "ws")
     assert SYSTOLIC.weight_bits == (8, 4, 2)
     assert SYSTOLIC.memories == {
-        "input": 65536, "filter": 65536, "output": 65536, "dram": 2**26,
+        "input": 65536,
+        "filter": 65536,
+        "output": 65536,
+        "dram": 2**26,
     }
     assert SYSTOLIC.price("array", "cycle").time_s == pytest.approx(1 / SYSTOLIC.clock_hz)
     assert SYSTOLIC.price("array", "mac").energy_j == pytest.approx(0.3e-12)
@@ -205,20 +208,18 @@ def test_describe_shows_every_price_and_limit_and_fits_the_width():
     ("n", "weight", "delay", "index", "bits"),
     [
         (0, 8, 0, 0, 0),
-        (1, 8, 0, 0, 64),         # 18
-        (6, 8, 0, 0, 64),         # 58
-        (7, 8, 0, 0, 128),        # 66
-        (54, 1, 0, 0, 64),        # 64
-        (55, 1, 0, 0, 128),       # 65
-        (64, 8, 0, 0, 576),       # 522
-        (65, 8, 0, 0, 640),       # 522 -> 576, and 18 -> 64
-        (128, 8, 6, 7, 2816),     # twice 64 x 21 + 10 = 1354 -> 1408
+        (1, 8, 0, 0, 64),  # 18
+        (6, 8, 0, 0, 64),  # 58
+        (7, 8, 0, 0, 128),  # 66
+        (54, 1, 0, 0, 64),  # 64
+        (55, 1, 0, 0, 128),  # 65
+        (64, 8, 0, 0, 576),  # 522
+        (65, 8, 0, 0, 640),  # 522 -> 576, and 18 -> 64
+        (128, 8, 6, 7, 2816),  # twice 64 x 21 + 10 = 1354 -> 1408
     ],
 )
 def test_axon_list_bits(n, weight, delay, index, bits):
-    got = axon_list_bits(
-        n, weight, limits=LOIHI.core.limits, delay_bits=delay, index_bits=index
-    )
+    got = axon_list_bits(n, weight, limits=LOIHI.core.limits, delay_bits=delay, index_bits=index)
     assert got == bits
 
 

@@ -42,5 +42,4 @@ def spiking():
 
 @pytest.fixture
 def recurrent():
-    return nn.spiking_network(
-        [12, 16, 12, 4], steps=8, seed=3, recurrent=True, refractory=2)
+    return nn.spiking_network([12, 16, 12, 4], steps=8, seed=3, recurrent=True, refractory=2)

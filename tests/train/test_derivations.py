@@ -80,9 +80,9 @@ def test_a_decay_register_has_the_gradient_of_the_decay_where_it_is_not_clipped(
     decay = Tensor(np.array([0.0, 0.25, 0.9, 1.0]), wants=True)
     g = np.array([1.0, 2.0, 3.0, 4.0])
     backward(derive(made, decay), g)
-    assert decay.grad.tolist() == [0.0, 2.0, 3.0, 4.0]     # register of 0 would be -1
+    assert decay.grad.tolist() == [0.0, 2.0, 3.0, 4.0]  # register of 0 would be -1
     low = derive(made, Tensor(np.array([0.25 + 1 / 4096]))).data[0]
-    assert low - derive(made, Tensor(np.array([0.25]))).data[0] == 1    # more decay, more register
+    assert low - derive(made, Tensor(np.array([0.25]))).data[0] == 1  # more decay, more register
 
 
 def test_constants_do_not_depend_on_their_order(dense, array, data):

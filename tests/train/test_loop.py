@@ -6,10 +6,11 @@ import pytest
 from picojoule import nn
 from picojoule.errors import TrainError, UsageError
 from picojoule.fixed.contract import Encoder, Readout, events_from_raster
+from picojoule.grad.tape import Tensor
 from picojoule.passes import freeze
 from picojoule.train import Options, accuracy, fit, start_quantized
 from picojoule.train.augment import jitter
-from picojoule.train.loop import Epoch
+from picojoule.train.loop import Epoch, stored_gradient
 
 
 def refused(graph, x, y, kind=UsageError, **more):
@@ -25,7 +26,8 @@ def test_data_that_cannot_be_learned_is_refused(dense, data):
     assert "0..3, found 1..4" in refused(dense, x, y + 1, TrainError)
     assert "PJ702" in refused(dense, x, y - 1, TrainError)
     assert "PJ702" in refused(dense, x, y.astype(float), TrainError)
-    assert "PJ806" in refused(dense, x, y, batch=0)
+    wrong = refused(dense, x, y, batch=0, seed=-1, lr=float("nan"))
+    assert wrong.count("PJ806") == 3 and "seed=-1 is impossible" in wrong
     assert "[n, 12], got [96, 11]" in refused(dense, x[:, 1:], y)
 
 
@@ -157,3 +159,12 @@ def test_events_can_be_given_as_such():
     a, b = (fit(graph, x, y, epochs=1, seed=0) for x in (raster, events))
     assert a.digest == b.digest
     assert "PJ802" in refused(nn.spiking_network([3, 2], steps=6, seed=0), events, y)
+
+
+def test_steps_move_in_the_log_domain():
+    """d loss / d log(step) = step d loss / d step; other parameters move as they are."""
+    leaf = Tensor(np.array([0.5, 4.0]), wants=True)
+    leaf.grad = np.array([3.0, -1.0])
+    assert stored_gradient("fc1.step_w", leaf).tolist() == [1.5, -4.0]
+    assert stored_gradient("fc1.weight", leaf).tolist() == [3.0, -1.0]
+    assert stored_gradient("fc1.step_w", Tensor(np.ones(2), wants=True)) is None

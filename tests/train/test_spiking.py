@@ -126,7 +126,7 @@ def on_grid(graph, live):
         params[f"{name}.weight"] = live.value(op.weight) * step / 2.0**op.dropped
     for name in graph.names(ops.CubaLif):
         op, step = live[name].op, float(live.value(live[name].op.step))
-        params[f"{name}.decay_u"] = (live.value(op.decay_u) + 1) / 4096     # the chip adds 1
+        params[f"{name}.decay_u"] = (live.value(op.decay_u) + 1) / 4096  # the chip adds 1
         params[f"{name}.decay_v"] = live.value(op.decay_v) / 4096
         params[f"{name}.v_th"] = live.value(op.v_th) * step * 64
         params[f"{name}.bias"] = live.value(op.bias) * step * 2.0**op.bias_exponent
@@ -193,7 +193,7 @@ def test_constants_of_neurons_stay_in_range(spiking, chip, data):
             assert tuned.params[f"{name}.{decay}"].max() <= 1
         assert tuned.params[f"{name}.v_th"].min() > 0
     live = start_quantized(spiking, chip, data[0], bits=8)
-    freeze(fit(live, *data, epochs=3, lr=0.5, seed=0, options=wild))     # no PJ207
+    freeze(fit(live, *data, epochs=3, lr=0.5, seed=0, options=wild))  # no PJ207
 
 
 def test_scheduling_twice_changes_nothing_for_the_trainer(spiking, chip, data):

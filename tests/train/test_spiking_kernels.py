@@ -58,7 +58,8 @@ def test_real_forward_is_that_of_the_twin():
     assert 0.05 < (record.state == SPIKED).mean() < 0.5 and (record.state == 2).any()
     for b in range(SAMPLES):
         u, reached, spiked, resting = net.run(
-            raster[b], weights, neurons.keep_u, neurons.keep_v, neurons.v_th, neurons.bias, drive)
+            raster[b], weights, neurons.keep_u, neurons.keep_v, neurons.v_th, neurons.bias, drive
+        )
         assert np.array_equal(record.state[b] == SPIKED, spiked > 0)
         assert np.array_equal(record.state[b] == 2, resting > 0)
         np.testing.assert_allclose(record.u[b], u, atol=1e-12)
@@ -83,7 +84,8 @@ def test_gradients_are_those_of_the_smooth_step(kind):
     g_spikes = rng.normal(size=(SAMPLES, STEPS, SIZES[2]))
     g_final = rng.normal(size=(SAMPLES, SIZES[2]))
     g_weight, g_neuron = run_backward(
-        wiring, events, flat(weights), neurons, record, surrogate, g_spikes, g_final, 1)
+        wiring, events, flat(weights), neurons, record, surrogate, g_spikes, g_final, 1
+    )
     values = [*weights, neurons.keep_u, neurons.keep_v, neurons.v_th, neurons.bias, drive]
 
     def loss(shifted):
@@ -92,7 +94,8 @@ def test_gradients_are_those_of_the_smooth_step(kind):
             soft = (record.reached[b], record.state[b] == SPIKED, neurons.v_th,
                     ANTIDERIVATIVES[kind], 1.3)  # fmt: skip
             _, reached, spike, _ = net.run(
-                raster[b], shifted[: len(weights)], *shifted[len(weights) :], soft=soft)
+                raster[b], shifted[: len(weights)], *shifted[len(weights) :], soft=soft
+            )
             silent = (record.state[b, -1] == 0)[wiring.answer]
             total += (g_spikes[b] * spike[:, wiring.answer]).sum()
             total += (g_final[b] * reached[-1, wiring.answer] * silent).sum()
@@ -167,8 +170,8 @@ def test_wrapping_currents_and_clipped_voltages_are_the_machine_s():
     u, reached, _ = integers(net, raster[0], [weight.reshape(1, 1)], [4095], [4096], [2**40],
                              [-5], rule_of(profile).tolist())  # fmt: skip
     assert np.array_equal(record.u[0], u) and np.array_equal(record.reached[0], reached)
-    assert (np.diff(record.u[0, :, 0]) < 0).any()           # it wrapped
-    assert np.abs(record.reached).max() == 2**23 - 1        # and clipped
+    assert (np.diff(record.u[0, :, 0]) < 0).any()  # it wrapped
+    assert np.abs(record.reached).max() == 2**23 - 1  # and clipped
 
 
 def test_the_decay_gradient_has_sign_and_scale():
@@ -182,8 +185,8 @@ def test_the_decay_gradient_has_sign_and_scale():
     record = run_real(wiring, events, 0.8 * one, neurons, 0 * one, 1)
     _, g = run_backward(wiring, events, 0.8 * one, neurons, record, Surrogate(),
                         np.zeros((1, 2, 1)), np.ones((1, 1)), 1)  # fmt: skip
-    assert g[0, 0] == pytest.approx(0.8)    # d v_2 / d keep_u = u_1
-    assert g[1, 0] == pytest.approx(0.8)    # d v_2 / d keep_v = v_1; of the decay: -0.8
+    assert g[0, 0] == pytest.approx(0.8)  # d v_2 / d keep_u = u_1
+    assert g[1, 0] == pytest.approx(0.8)  # d v_2 / d keep_v = v_1; of the decay: -0.8
 
 
 def test_transposed_blocks_keep_their_places():

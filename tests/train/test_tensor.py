@@ -124,7 +124,8 @@ def test_an_integer_layer_has_the_gradient_of_its_clip(array, data):
         way = RNG.normal(size=real[k].shape)
         ends = [
             quantized_by_hand(
-                x, *(r + s * 1e-6 * way if j == k else r for j, r in enumerate(real)), step_out, op)
+                x, *(r + s * 1e-6 * way if j == k else r for j, r in enumerate(real)), step_out, op
+            )
             for s in (1, -1)
         ]
         slope = np.sum(g * (ends[0] - ends[1])) / 2e-6
@@ -148,12 +149,15 @@ def test_an_integer_sum_passes_gradients_to_both_edges(dense, array, data):
     out = RULES[IntAdd](values, graph[name], a, b)
     backward(out, np.ones(out.shape))
     op = graph[name].op
-    total = (a.data - op.zero_a) * known[op.step_a].data + (
-        b.data - op.zero_b) * known[op.step_b].data
+    total = (a.data - op.zero_a) * known[op.step_a].data + (b.data - op.zero_b) * known[
+        op.step_b
+    ].data
     inside = (total >= 0) & (total <= (op.high - op.zero) * known[op.step_out].data)
     assert np.array_equal(a.grad, inside) and np.array_equal(b.grad, inside)
-    assert np.abs(out.data * known[op.step_out].data - np.clip(total, 0, None))[
-        inside].max() <= 0.51 * known[op.step_out].data
+    assert (
+        np.abs(out.data * known[op.step_out].data - np.clip(total, 0, None))[inside].max()
+        <= 0.51 * known[op.step_out].data
+    )
 
 
 def test_scores_count_all_classes_in_one_unit(dense, array, data):
@@ -168,7 +172,7 @@ def test_scores_count_all_classes_in_one_unit(dense, array, data):
 
 @pytest.mark.parametrize("bits", [None, 8, 2])
 def test_a_batch_can_be_learned_by_heart(dense, array, data, bits):
-    x, y = data[0][:16], np.roll(data[1][:16], 3) ^ (np.arange(16) % 2)     # any labels
+    x, y = data[0][:16], np.roll(data[1][:16], 3) ^ (np.arange(16) % 2)  # any labels
     graph = dense if bits is None else start_quantized(
         fit(dense, x, y, epochs=20, batch=16, lr=1e-2, seed=0), array, x, bits=bits,
         activation_bits=bits)  # fmt: skip

@@ -100,8 +100,11 @@ def test_dumps_replay_without_the_trainer(trained, array, chip, data, tmp_path):
         path, dump = tmp_path / f"{which}.pjp", tmp_path / f"{which}.safetensors"
         save(program, path)
         dump_outputs(graph, data[0][:8], dump)
-        expected = {"x", "output"} if which == "dense" else {
-            "x", "spikes", "u.lif1", "v.lif1", "u.lif2", "v.lif2"}
+        expected = (
+            {"x", "output"}
+            if which == "dense"
+            else {"x", "spikes", "u.lif1", "v.lif1", "u.lif2", "v.lif2"}
+        )
         assert set(read_dump(dump)) == expected
         command = [sys.executable, "-m", "picojoule.sim.replay", str(path), str(dump)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -135,7 +138,7 @@ def test_networks_of_events_can_be_tuned(chip, data):
     from picojoule import nn
 
     x, y = data
-    steps = (np.arange(10)[None, :, None] < 10 * x[:, None, :])
+    steps = np.arange(10)[None, :, None] < 10 * x[:, None, :]
     encoder = Encoder(kind="events", shape=(12,), steps=10)
     graph = nn.sequential(
         [nn.CubaLif(features=16, bias=True), nn.CubaLif(features=4)], encoder=encoder,

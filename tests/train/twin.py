@@ -39,8 +39,11 @@ class Net:
                 here = self.part(p)
                 for (source, target, delay, _), w in zip(self.groups, weights):
                     if target == p and t - delay >= 0:
-                        sent = raster[t - delay] if source < 0 else out[2][
-                            t - delay, self.part(source)]
+                        sent = (
+                            raster[t - delay]
+                            if source < 0
+                            else out[2][t - delay, self.part(source)]
+                        )
                         u_next[here] += sent @ w
                 level = keep_v[here] * v[here] + u_next[here] + bias[here]
                 resting = wait[here] > 0
@@ -51,7 +54,8 @@ class Net:
                     hard, spike = self._soft(soft, t, here, level, v_th[here], resting)
                 out[1][t, here], out[2][t, here], out[3][t, here] = level, spike, resting
                 wait[here] = np.where(
-                    resting, wait[here] - 1, np.where(hard, self.refractory[here] - 1, 0))
+                    resting, wait[here] - 1, np.where(hard, self.refractory[here] - 1, 0)
+                )
                 v[here] = np.where(hard | resting, 0, level)
             u = u_next
             out[0][t] = u

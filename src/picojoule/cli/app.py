@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from picojoule.cli.errors import Commands
+from picojoule.errors import UsageError
 
 app = typer.Typer(
     cls=Commands,
@@ -26,6 +27,7 @@ app = typer.Typer(
     ),
 )
 
+SEED_MAX = 2**32 - 1
 Network = Annotated[Path, typer.Argument(help="a network: NIR (.nir) or a saved graph (.pjg)")]
 ProgramFile = Annotated[Path, typer.Argument(help="a compiled program (.pjp)")]
 SamplesFile = Annotated[Path, typer.Argument(help="samples: .npz with x (and y), .npy or .csv")]
@@ -38,6 +40,33 @@ Dt = Annotated[float | None, typer.Option(help="time step of a NIR network, in s
 Dialect = Annotated[str, typer.Option(help="how NIR's continuous time becomes steps")]
 Steps = Annotated[int, typer.Option(help="steps that a sample is shown (NIR)")]
 AsJson = Annotated[bool, typer.Option("--json", help="machine-readable")]
+Seed = Annotated[int, typer.Option(min=0, max=SEED_MAX, help="of everything that is random")]
+Folder = Annotated[Path, typer.Option(help="where to write")]
+Quick = Annotated[bool, typer.Option(help="one epoch each: shows the way, not the accuracy")]
+Machine = Annotated[str | None, typer.Argument(help="a machine to show in full, or a YAML file")]
+Calibrate = Annotated[Path | None, typer.Option(help="samples to choose scales by")]
+Dump = Annotated[Path | None, typer.Option(help="a directory for the text of every stage")]
+Engine = Annotated[str, typer.Option(help="numba, or reference: plain numpy")]
+RunSteps = Annotated[int | None, typer.Option(help="steps to run (default: one inference)")]
+Threads = Annotated[int | None, typer.Option(help="threads (default: all cores)")]
+RunFile = Annotated[Path, typer.Argument(help="a run (.pjr)")]
+Prices = Annotated[
+    str | None, typer.Option("--target", "-t", help="another price list for the same machine")
+]
+ReportSource = Annotated[Path, typer.Argument(help="report.json, or a program (.pjp)")]
+ReportSamples = Annotated[
+    Path | None, typer.Argument(help="samples for a program, with labels for an accuracy")
+]
+LabelledFile = Annotated[Path, typer.Option(help="labelled samples: .npz with x and y")]
+Epochs = Annotated[int, typer.Option(help="passes over the data")]
+ProgramOut = Annotated[
+    Path | None, typer.Option("--out", "-o", help="the program (default: NETWORK.pjp)")
+]
+RunOut = Annotated[Path | None, typer.Option("--out", "-o", help="the run (default: PROGRAM.pjr)")]
+PageOut = Annotated[Path, typer.Option("--out", "-o", help="the page; its JSON goes beside it")]
+TunedOut = Annotated[
+    Path | None, typer.Option("--out", "-o", help="the network (default: NETWORK.tuned.pjg)")
+]
 
 
 def say(text: Any, data: Any, as_json: bool) -> None:
@@ -51,11 +80,16 @@ def say(text: Any, data: Any, as_json: bool) -> None:
     console.print(text, soft_wrap=isinstance(text, str))
 
 
+def counted(count: int, what: str) -> str:
+    """`1 core`, `2 cores`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="where to write")] = Path("out/demo"),
-    seed: Annotated[int, typer.Option(help="of initial weights and shuffling")] = 0,
-    quick: Annotated[bool, typer.Option(help="one epoch each: shows the way, not the accuracy")] = False,
+    out: Folder = Path("out/demo"),
+    seed: Seed = 0,
+    quick: Quick = False,
 ) -> None:
     """Train, fine-tune, compile, run and price two networks on real digits."""
     from picojoule.demo.flow import run_demo
@@ -65,7 +99,7 @@ def demo(
 
 @app.command()
 def targets(
-    name: Annotated[str | None, typer.Argument(help="a machine to show in full, or a YAML file")] = None,
+    name: Machine = None,
     json: AsJson = False,
 ) -> None:
     """List the machines, or show one: geometry, limits, formats, prices and their sources."""
@@ -78,7 +112,8 @@ def targets(
     machines = [load(each) for each in names()]
     lines = [f"{m.name:<16}{m.kind:<10}{m.title}" for m in machines]
     lines.append("\nOne in full: picojoule targets NAME")
-    say("\n".join(lines), [{"name": m.name, "kind": m.kind, "title": m.title} for m in machines], json)
+    data = [{"name": m.name, "kind": m.kind, "title": m.title} for m in machines]
+    say("\n".join(lines), data, json)
 
 
 def _machine_data(machine: Any) -> dict[str, Any]:
@@ -117,30 +152,31 @@ def check(
 @app.command()
 def compile(
     network: Network, target: TargetName,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="the program (default: NETWORK.pjp)")] = None,
-    calibrate: Annotated[Path | None, typer.Option(help="samples to choose scales by")] = None,
+    out: ProgramOut = None,
+    calibrate: Calibrate = None,
     bits: Bits = None, activation_bits: ActivationBits = None,
-    dump: Annotated[Path | None, typer.Option(help="a directory for the text of every stage")] = None,
+    dump: Dump = None,
     dt: Dt = None, dialect: Dialect = "ode-exact", steps: Steps = 100, json: AsJson = False,
 ) -> None:  # fmt: skip
     """Compile a network into a program for a machine."""
     from picojoule import api
+    from picojoule.cli.paths import output
     from picojoule.cli.samples import read_samples
     from picojoule.program.files import save
 
+    path = output(out, network.with_suffix(".pjp"), network, calibrate)
     graph = api.load(network, dt=dt, dialect=dialect, steps=steps)
     samples = None if calibrate is None else read_samples(calibrate)[0]
     program = api.compile(
         graph, api.target(target), calibrate=samples, bits=bits,
         activation_bits=activation_bits, dump=dump,
     )  # fmt: skip
-    path = out or network.with_suffix(".pjp")
     save(program, path)
     data = {
         "program": str(path), "digest": program.digest, "cores": program.cores,
         "instructions": len(program.instructions), "steps": program.steps,
     }  # fmt: skip
-    words = f"{program.cores} cores, {len(program.instructions)} instructions"
+    words = f"{counted(program.cores, 'core')}, {counted(data['instructions'], 'instruction')}"
     say(f"{path}: {words}\nRead it: picojoule show {path}", data, json)
 
 
@@ -159,27 +195,28 @@ def show(
 @app.command()
 def run(
     program: ProgramFile, samples: SamplesFile,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="the run (default: PROGRAM.pjr)")] = None,
-    engine: Annotated[str, typer.Option(help="numba, or reference: plain numpy")] = "numba",
-    steps: Annotated[int | None, typer.Option(help="steps to run (default: one inference)")] = None,
-    threads: Annotated[int | None, typer.Option(help="threads (default: all cores)")] = None,
+    out: RunOut = None,
+    engine: Engine = "numba",
+    steps: RunSteps = None,
+    threads: Threads = None,
     json: AsJson = False,
 ) -> None:  # fmt: skip
     """Run a program on samples, bit for bit, and count what it does."""
     from picojoule import api
+    from picojoule.cli.paths import output
     from picojoule.cli.samples import read_samples
     from picojoule.program.files import load
     from picojoule.sim.files import save_run
 
+    path = output(out, program.with_suffix(".pjr"), program, samples)
     x, y = read_samples(samples)
     done = api.run(load(program), x, steps=steps, engine=engine, threads=threads)  # type: ignore[arg-type]
-    path = out or program.with_suffix(".pjr")
     save_run(done, path)
     data: dict[str, Any] = {"run": str(path), "samples": done.samples, "digests": done.digests}
-    words = f"{path}: {done.samples} samples"
+    words = f"{path}: {counted(done.samples, 'sample')}"
     if done.program.readout.kind != "none":
         data["answers"] = done.answers().tolist()
-        if y is not None and len(y) == done.samples:
+        if y is not None:
             data["accuracy"] = float((done.answers() == y).mean())
             words += f", {data['accuracy']:.2%} right"
     say(f"{words}\nPrice it: picojoule cost {path}", data, json)
@@ -187,8 +224,8 @@ def run(
 
 @app.command()
 def cost(
-    run: Annotated[Path, typer.Argument(help="a run (.pjr)")],
-    target: Annotated[str | None, typer.Option("--target", "-t", help="another price list for the same machine")] = None,
+    run: RunFile,
+    target: Prices = None,
     json: AsJson = False,
 ) -> None:  # fmt: skip
     """Price a finished run: energy and time of an inference, row by row, with sources."""
@@ -208,22 +245,24 @@ def cost(
 
 @app.command()
 def report(
-    source: Annotated[Path, typer.Argument(help="report.json, or a program (.pjp) with samples")],
-    samples: Annotated[Path | None, typer.Argument(help="samples, with labels for an accuracy")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="the page; its JSON goes beside it")] = Path("report.html"),
+    source: ReportSource,
+    samples: ReportSamples = None,
+    out: PageOut = Path("report.html"),
     json: AsJson = False,
 ) -> None:  # fmt: skip
     """Render a report, or run a program on samples and report on it, as one HTML page."""
+    from picojoule.cli.paths import page
     from picojoule.cli.reports import report_of
     from picojoule.report import load_json, save_json
     from picojoule.report.html import save_html
     from picojoule.report.store import to_json
     from picojoule.report.text import render
 
+    out, beside = page(out, source, samples)
     made = load_json(source) if source.suffix == ".json" else report_of(source, samples)
     save_html(made, out)
     if source.suffix != ".json":
-        save_json(made, out.with_suffix(".json"))
+        save_json(made, beside)
     say(render(made), json_module.loads(to_json(made)), json)
     if not json:
         typer.echo(f"\nwritten: {out}")
@@ -232,19 +271,22 @@ def report(
 @app.command()
 def finetune(
     network: Network, target: TargetName,
-    data: Annotated[Path, typer.Option(help="labelled samples: .npz with x and y")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="the tuned network (default: NETWORK.tuned.pjg)")] = None,
+    data: LabelledFile,
+    out: TunedOut = None,
     bits: Bits = None, activation_bits: ActivationBits = None,
-    epochs: Annotated[int, typer.Option(help="passes over the data")] = 5,
-    seed: Annotated[int, typer.Option(help="of shuffling")] = 0,
+    epochs: Epochs = 5,
+    seed: Seed = 0,
     dt: Dt = None, dialect: Dialect = "ode-exact", steps: Steps = 100, json: AsJson = False,
 ) -> None:  # fmt: skip
     """Train a network on the machine's own arithmetic, and save it ready to compile."""
     from picojoule import api
+    from picojoule.cli.errors import interrupted
+    from picojoule.cli.paths import output
     from picojoule.cli.progress import Lines
     from picojoule.cli.samples import read_labelled
     from picojoule.graph.files import save
 
+    path = output(out, network.with_suffix(".tuned.pjg"), network, data)
     graph = api.load(network, dt=dt, dialect=dialect, steps=steps)
     x, y = read_labelled(data)
     with Lines(f"fine-tuning for {target}", epochs) as lines:
@@ -252,8 +294,13 @@ def finetune(
             graph, api.target(target), (x, y), bits=bits, activation_bits=activation_bits,
             epochs=epochs, seed=seed, callback=lines,
         )  # fmt: skip
-    path = out or network.with_suffix(".tuned.pjg")
+    done = len(lines.losses)
+    if done < epochs and not done:
+        raise UsageError(interrupted("interrupted before the first epoch was done"))
     save(tuned, path)
+    if done < epochs:
+        fix = f"run it again for all epochs, or go on with {path}: it is whole"
+        raise UsageError(interrupted(f"interrupted after {done} of {epochs} epochs", fix))
     words = f"{path}: every output integer of a batch equals the compiled program's"
     say(f"{words}\nNext: picojoule compile {path} --target {target}",
         {"network": str(path), "digest": tuned.digest, "losses": lines.losses}, json)  # fmt: skip

@@ -19,10 +19,27 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except PicojouleError as error:
             _complain(error)
+        except MemoryError as error:
+            _complain(UsageError(_too_large(error)))
         except KeyboardInterrupt:
-            fix = "run it again; files written before are whole"
-            _complain(UsageError(Fault("PJ805", "interrupted", fix=fix)))
+            _complain(UsageError(interrupted()))
         raise typer.Exit(1)
+
+
+def interrupted(what: str = "interrupted", fix: str = "") -> Fault:
+    """Somebody pressed Ctrl-C."""
+    return Fault("PJ805", what, fix=fix or "run it again; files written before are whole")
+
+
+def full(stream: str, error: OSError) -> Fault:
+    """Standard output, or standard error, takes no more."""
+    what = f"{stream} cannot be written: {error.strerror or error}"
+    return Fault("PJ801", what, fix="write it elsewhere; files written before are whole")
+
+
+def _too_large(error: MemoryError) -> Fault:
+    what = f"not enough memory: {str(error)[:200] or 'the system gives no more'}"
+    return Fault("PJ804", what, fix="fewer samples or steps at a time, or a smaller network")
 
 
 def _complain(error: PicojouleError) -> None:

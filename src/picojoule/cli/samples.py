@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from picojoule.container import regular, unopened
+from picojoule.container import existing, unopened
 from picojoule.errors import Fault, UsageError
 
 LARGEST = 4 * 2**30  # bytes of all arrays of an archive, unpacked
+LINE = 2**16  # characters looked at to tell an empty table
+FORM = "save them as numpy.savez(path, x=samples, y=labels)"
+
+# everything that numpy and zipfile raise on damaged files
+DAMAGED = (ValueError, TypeError, KeyError, EOFError, MemoryError, OverflowError, RuntimeError,
+           AttributeError, SyntaxError, zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
 
 
 def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """(x, y or None).  Raises UsageError PJ801 or PJ802; never unpickles."""
-    path = regular(path)
+    """(x, y or None).  Raises UsageError PJ801, PJ802 or PJ803; never unpickles."""
+    path = existing(path)
     readers = {".npz": _npz, ".npy": _npy, ".csv": _csv}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        known = ", ".join(readers)
-        raise UsageError(Fault("PJ801", f"{path.name!r} is no samples file", fix=f"one of {known}"))
+        what = f"{path.name!r} has no suffix of a file of samples"
+        raise UsageError(Fault("PJ801", what, fix=f"one of {', '.join(readers)}"))
     try:
         x, y = reader(path)
     except OSError as error:
         raise unopened(path, "read", error) from None
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError, MemoryError) as error:
-        what = f"cannot be read as {path.suffix[1:]}: {str(error)[:200]}"
-        raise UsageError(Fault("PJ801", what, where=str(path))) from None
+    except DAMAGED as error:
+        what = f"cannot be read as {path.suffix[1:]}: {_sentence(error)}"
+        raise UsageError(Fault("PJ801", what, where=str(path), fix=FORM)) from None
+    faults = [*_sample_faults(x, str(path)), *_label_faults(x, y, str(path))]
+    if faults:
+        raise UsageError(faults)
     return x, y
 
 
@@ -36,8 +47,7 @@ def read_labelled(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """(x, y).  Raises UsageError PJ802 where the file has no labels."""
     x, y = read_samples(path)
     if y is None:
-        fix = "save them as numpy.savez(path, x=samples, y=labels)"
-        raise UsageError(Fault("PJ802", "the file has no labels", where=str(path), fix=fix))
+        raise UsageError(Fault("PJ802", "the file has no labels", where=str(path), fix=FORM))
     return x, y
 
 
@@ -49,20 +59,45 @@ def _npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     with np.load(path, allow_pickle=False) as arrays:
         if "x" not in arrays:
             raise ValueError(f"it has no array 'x'; found {', '.join(arrays.files) or 'nothing'}")
-        x: Any = arrays["x"]
-        y: Any = arrays["y"] if "y" in arrays else None
-    return _numeric(x), y
+        return arrays["x"], arrays.get("y")
 
 
 def _npy(path: Path) -> tuple[np.ndarray, None]:
-    return _numeric(np.load(path, allow_pickle=False)), None
+    with path.open("rb") as file:
+        return np.lib.format.read_array(file, allow_pickle=False), None
 
 
 def _csv(path: Path) -> tuple[np.ndarray, None]:
-    return np.loadtxt(path, delimiter=",", ndmin=2), None
+    with path.open(encoding="utf-8") as file:
+        if not file.read(LINE).strip():
+            return np.zeros((0, 0)), None
+        file.seek(0)
+        return np.loadtxt(file, delimiter=",", ndmin=2), None
 
 
-def _numeric(x: np.ndarray) -> np.ndarray:
+def _sentence(error: BaseException) -> str:
+    """The message of numpy or zipfile, without the advice that fits only them."""
+    text = " ".join(str(error).split()).strip("'\"") or type(error).__name__
+    if "allow_pickle" in text:
+        return "it holds pickled objects, which are never loaded"
+    return text[:200]
+
+
+def _sample_faults(x: np.ndarray, where: str) -> Iterator[Fault]:
     if x.dtype.kind not in "biuf":
-        raise ValueError(f"samples must be numbers, got {x.dtype}")
-    return x
+        yield Fault("PJ802", f"samples must be numbers, got {x.dtype}", where, FORM)
+    elif x.ndim < 2:
+        what = f"samples have shape {list(x.shape)}; the first axis counts them"
+        yield Fault("PJ802", what, where, "x[None] makes one sample an array of one")
+    elif 0 in x.shape:
+        yield Fault("PJ803", f"there are no samples: shape {list(x.shape)}", where, FORM)
+
+
+def _label_faults(x: np.ndarray, y: np.ndarray | None, where: str) -> Iterator[Fault]:
+    if y is None:
+        return
+    if y.dtype.kind not in "iu" or y.ndim != 1:
+        what = f"labels must be one whole number a sample, got {y.dtype} of shape {list(y.shape)}"
+        yield Fault("PJ802", what, where, "labels.astype(int), counted from 0")
+    elif x.ndim and len(x) != len(y):
+        yield Fault("PJ802", f"{len(x)} samples, but {len(y)} labels", where, "one label a sample")

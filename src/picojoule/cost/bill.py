@@ -145,8 +145,10 @@ class Bill:
     @property
     def energy_band_j(self) -> tuple[float, float]:
         """`total_j` at the low and high ends of all bands: energies, powers and times."""
-        return (self._each(row.low_j for row in self.all_rows),
-                self._each(row.high_j for row in self.all_rows))
+        return (
+            self._each(row.low_j for row in self.all_rows),
+            self._each(row.high_j for row in self.all_rows),
+        )
 
     @property
     def marginal_band_j(self) -> tuple[float, float]:

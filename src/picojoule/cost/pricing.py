@@ -27,9 +27,9 @@ class _Sheet:
 
     def column(self, field: str) -> np.ndarray:
         """One number of every price, 0 where there is no price."""
-        return np.array([
-            [getattr(price, field) if price else 0.0 for price in row] for row in self.prices
-        ]).reshape(self.total.shape)
+        return np.array(
+            [[getattr(price, field) if price else 0.0 for price in row] for row in self.prices]
+        ).reshape(self.total.shape)
 
 
 def price(activity: Activity, target: Target) -> Bill:
@@ -53,12 +53,16 @@ def price(activity: Activity, target: Target) -> Bill:
     rows, excluded = _rows(sheet)
     band = (float(low.window_s.sum()), float(high.window_s.sum()))
     return Bill(
-        target=target.name, samples=samples, rows=rows, excluded=excluded,
+        target=target.name,
+        samples=samples,
+        rows=rows,
+        excluded=excluded,
         static_rows=_static_rows(target, float(timing.window_s.sum()), band),
         time_s=float(window_s.sum()),
         time_band_s=(band[0] / samples, band[1] / samples),
         time_is_lower_bound=_is_summed(activity),
-        window_s=tuple(window_s.tolist()), windows=_phases(activity),
+        window_s=tuple(window_s.tolist()),
+        windows=_phases(activity),
         by_component=dict(zip(activity.components, energies.sum(axis=1).tolist())),
         by_node=_by_node(activity, sheet, energies),
         engines=_engine_times(activity, sheet, timing),
@@ -71,8 +75,10 @@ def _check(activity: Activity, target: Target) -> None:
         raise UsageError(Fault("PJ803", "there is no sample to price"))
     digest = target.machine_digest
     if activity.machine and activity.machine != digest:
-        what = (f"the run was made for machine {activity.machine[:8]}, "
-                f"but '{target.name}' is machine {digest[:8]}")
+        what = (
+            f"the run was made for machine {activity.machine[:8]}, "
+            f"but '{target.name}' is machine {digest[:8]}"
+        )
         fix = f"compile the network for '{target.name}', or price with the target it ran on"
         raise CostError(Fault("PJ302", what, target.path, fix))
 
@@ -87,15 +93,18 @@ def _lay_out(activity: Activity, target: Target) -> _Sheet:
     total = activity.counts.sum(axis=(0, 1))
     _check_priced(activity, target, prices, total)
     engines = tuple(sorted({p.engine for row in prices for p in row if p and not p.excluded}))
-    engine = np.array([
-        [engines.index(p.engine) if p and not p.excluded else -1 for p in row] for row in prices
-    ], dtype=np.int64).reshape(total.shape)
+    engine = np.array(
+        [[engines.index(p.engine) if p and not p.excluded else -1 for p in row] for row in prices],
+        dtype=np.int64,
+    ).reshape(total.shape)
     return _Sheet(prices, total, engine, engines)
 
 
 def _check_priced(
-    activity: Activity, target: Target,
-    prices: tuple[tuple[Price | None, ...], ...], total: np.ndarray,
+    activity: Activity,
+    target: Target,
+    prices: tuple[tuple[Price | None, ...], ...],
+    total: np.ndarray,
 ) -> None:
     missing: dict[tuple[str, str], int] = {}
     for component, action in np.argwhere(total):
@@ -103,12 +112,18 @@ def _check_priced(
             key = component_kind(activity.components[component]), activity.actions[action]
             missing[key] = missing.get(key, 0) + int(total[component, action])
     if missing:
-        raise CostError([
-            Fault("PJ301", f"the run counted {count} x {action} on {kind}, "
-                  f"which '{target.name}' does not price", target.path,
-                  f"add {action} to the actions of '{kind}', with 'excluded: true' if unknown")
-            for (kind, action), count in missing.items()
-        ])
+        raise CostError(
+            [
+                Fault(
+                    "PJ301",
+                    f"the run counted {count} x {action} on {kind}, "
+                    f"which '{target.name}' does not price",
+                    target.path,
+                    f"add {action} to the actions of '{kind}', with 'excluded: true' if unknown",
+                )
+                for (kind, action), count in missing.items()
+            ]
+        )
 
 
 def _rows(sheet: _Sheet) -> tuple[tuple[Row, ...], tuple[Excluded, ...]]:
@@ -119,9 +134,20 @@ def _rows(sheet: _Sheet) -> tuple[tuple[Row, ...], tuple[Excluded, ...]]:
             if entry is not None and count:
                 counts[entry] = counts.get(entry, 0) + count
     rows = tuple(
-        Row(p.component, p.action, n, p.energy_j, n * p.energy_j, n * p.energy_low_j,
-            n * p.energy_high_j, p.source, p.confidence, p.note)
-        for p, n in counts.items() if not p.excluded
+        Row(
+            p.component,
+            p.action,
+            n,
+            p.energy_j,
+            n * p.energy_j,
+            n * p.energy_low_j,
+            n * p.energy_high_j,
+            p.source,
+            p.confidence,
+            p.note,
+        )
+        for p, n in counts.items()
+        if not p.excluded
     )
     excluded = tuple(
         Excluded(p.component, p.action, n, p.note) for p, n in counts.items() if p.excluded
@@ -136,9 +162,14 @@ def _static_rows(
     chips = target.chips
     return tuple(
         StaticRow(
-            term.name, chips * term.power_w, chips * term.power_w * time_s,
-            chips * term.low_w * band_s[0], chips * term.high_w * band_s[1],
-            term.source, term.confidence, term.note,
+            term.name,
+            chips * term.power_w,
+            chips * term.power_w * time_s,
+            chips * term.low_w * band_s[0],
+            chips * term.high_w * band_s[1],
+            term.source,
+            term.confidence,
+            term.note,
         )
         for term in target.static_terms
     )
@@ -180,9 +211,7 @@ def _add_up(labels: list[str] | tuple[str, ...], energies: np.ndarray) -> dict[s
     return total
 
 
-def _engine_times(
-    activity: Activity, sheet: _Sheet, timing: Timing
-) -> tuple[EngineTime, ...]:
+def _engine_times(activity: Activity, sheet: _Sheet, timing: Timing) -> tuple[EngineTime, ...]:
     """Engines that did something, busiest first; the serial engine is the Bill's `serial_s`."""
     busy, bound = timing.busy_s / activity.samples, timing.bound_s / activity.samples
     times = [

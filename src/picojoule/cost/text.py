@@ -35,7 +35,8 @@ def _table(bill: Bill) -> Table:
             *_what(row, bill.samples),
             units.format(row.total_j / bill.samples, "J"),
             _band(row.low_j / bill.samples, row.high_j / bill.samples, "J"),
-            f"{share:.1%}", f"{row.source}, {row.confidence}",
+            f"{share:.1%}",
+            f"{row.source}, {row.confidence}",
         )
     return table
 
@@ -44,8 +45,11 @@ def _what(row: Row | StaticRow, samples: int) -> tuple[str, str, str]:
     if isinstance(row, StaticRow):
         return f"static {row.name}", "", units.format(row.power_w, "W")
     count = row.count / samples
-    return (f"{row.component} {row.action}", f"{count:,.0f}" if count >= 100 else f"{count:.3g}",
-            units.format(row.each_j, "J"))
+    return (
+        f"{row.component} {row.action}",
+        f"{count:,.0f}" if count >= 100 else f"{count:.3g}",
+        units.format(row.each_j, "J"),
+    )
 
 
 def _totals(bill: Bill) -> Iterator[str]:

@@ -49,12 +49,12 @@ def time_windows(
         slower = worst > slowest
         slowest[slower] = worst[slower]
         binding[slower] = index * components + place[slower]
-    bound = np.bincount(
-        binding[binding >= 0], weights=slowest[binding >= 0], minlength=busy_s.size
-    )
+    bound = np.bincount(binding[binding >= 0], weights=slowest[binding >= 0], minlength=busy_s.size)
     return Timing(
-        window_s=(slowest + serial).sum(axis=0), busy_s=busy_s,
-        bound_s=bound.reshape(busy_s.shape), serial_s=float(serial.sum()),
+        window_s=(slowest + serial).sum(axis=0),
+        busy_s=busy_s,
+        bound_s=bound.reshape(busy_s.shape),
+        serial_s=float(serial.sum()),
     )
 
 

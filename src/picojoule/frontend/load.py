@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
+from picojoule.container import existing, regular
 from picojoule.errors import Fault, FrontendError
 from picojoule.frontend.nir_dialect import Dialect
 from picojoule.graph.graph import Graph
@@ -24,9 +24,13 @@ def load(
 
     dt, dialect, steps  see `picojoule.frontend.nir.read`
 
-    Raises FrontendError PJ501 for a format that is not read; else what the reader raises.
+    Raises FrontendError PJ501 for a format that is not read, UsageError PJ801 where there is
+    no file; else what the reader raises.
     """
-    suffix = Path(path).suffix.lower()
+    path = regular(path)
+    suffix = path.suffix.lower()
+    if suffix in FORMATS:
+        path = existing(path)
     if suffix == ".nir":
         from picojoule.frontend import nir
 
@@ -35,8 +39,8 @@ def load(
         from picojoule.graph.files import load as load_graph
 
         return load_graph(path)
-    what = f"{Path(path).name!r} has no suffix of a network file that can be read"
+    what = f"{path.name!r} has no suffix of a network file that can be read"
     if suffix in PLANNED:
-        what = f"{PLANNED[suffix]} files are not read yet: {Path(path).name!r}"
+        what = f"{PLANNED[suffix]} files are not read yet: {path.name!r}"
     known = ", ".join(f"{name} ({end})" for end, name in FORMATS.items())
     raise FrontendError(Fault("PJ501", what, fix=f"formats read now: {known}"))

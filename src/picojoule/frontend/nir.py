@@ -27,7 +27,7 @@ __all__ = ["DIALECTS", "Dialect", "read", "write"]
 Made = tuple[Op, dict[str, np.ndarray]]
 NEURONS = ("LIF", "IF", "CubaLIF")
 LARGEST_AXIS = 1 << 24
-WHOLE = 1e-3        # a delay may miss a whole number of steps by this much: files hold float32
+WHOLE = 1e-3  # a delay may miss a whole number of steps by this much: files hold float32
 
 
 def read(

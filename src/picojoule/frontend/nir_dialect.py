@@ -120,10 +120,18 @@ def step_map(kind: str, given: Mapping[str, Array], dialect: Dialect) -> dict[st
     decay_u, decay_v, scale = _SCALES[kind](p, dialect)
     if not np.all(np.isfinite(scale) & (scale > 0)):
         worst = float(np.min(np.where(np.isfinite(scale), scale, -np.inf)))
-        _refuse([Fault("PJ405", f"r times w_in must be positive: one unit of input would add "
-                                f"{worst:g} to the voltage", fix="turn the sign of the weights")])
+        _refuse(
+            [
+                Fault(
+                    "PJ405",
+                    f"r times w_in must be positive: one unit of input would add "
+                    f"{worst:g} to the voltage",
+                    fix="turn the sign of the weights",
+                )
+            ]
+        )
     leak = p.get("v_leak", p["v_reset"])
-    with np.errstate(over="ignore"):        # what overflows is refused with its name, later
+    with np.errstate(over="ignore"):  # what overflows is refused with its name, later
         v_th = (p["v_threshold"] - p["v_reset"]) / scale
         bias = decay_v * (leak - p["v_reset"]) / scale
     raw = {"decay_u": decay_u, "decay_v": decay_v, "v_th": v_th, "bias": bias}

@@ -23,8 +23,11 @@ def sources(file: NirFile) -> Sources:
     A pair that is listed twice is one edge.  Raises FrontendError PJ501 with every name that
     two nodes have, and every edge that names no node.
     """
-    faults = [Fault("PJ501", f"{count} nodes are called '{name}'")
-              for name, count in Counter(i.name for i in file.items).items() if count > 1]
+    faults = [
+        Fault("PJ501", f"{count} nodes are called '{name}'")
+        for name, count in Counter(i.name for i in file.items).items()
+        if count > 1
+    ]
     feeds: dict[str, dict[str, None]] = {item.name: {} for item in file.items}
     markers = _markers(file)
     for a, b in file.edges:
@@ -119,8 +122,13 @@ def _is_dense(item: Item) -> bool:
 def _times(item: Item, factor: np.ndarray, *, rows: bool) -> Item:
     weight = np.asarray(item.arrays["weight"], np.float64)
     if factor.size not in (1, weight.shape[0 if rows else 1]):
-        raise FrontendError(Fault("PJ501", f"a Scale of {factor.size} values stands beside node "
-                                           f"'{item.name}' of shape {list(weight.shape)}"))
+        raise FrontendError(
+            Fault(
+                "PJ501",
+                f"a Scale of {factor.size} values stands beside node "
+                f"'{item.name}' of shape {list(weight.shape)}",
+            )
+        )
     flat = factor.reshape(-1)
     scaled = {"weight": weight * (flat[:, None] if rows else flat)}
     if rows and "bias" in item.arrays:
@@ -172,7 +180,7 @@ def _depths(table: Mapping[str, Node], start: str) -> dict[str, int]:
 def _reaches(table: Mapping[str, Node], start: str, end: str) -> bool:
     """True where a path leads from `start` to `end` without passing a Delay."""
     seen: set[str] = set()
-    queue = [end]       # backwards: inputs are at hand
+    queue = [end]  # backwards: inputs are at hand
     while queue:
         name = queue.pop()
         if name == start:

@@ -36,7 +36,7 @@ class Item:
     name: str
     kind: str
     arrays: dict[str, np.ndarray]
-    graph: str = ""             # path of the graph within the graph that it belongs to
+    graph: str = ""  # path of the graph within the graph that it belongs to
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +89,17 @@ def _child_output(path: Path) -> bytes:
     try:
         child = subprocess.run(command, capture_output=True, timeout=READ_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        raise _damaged("not a readable HDF5 file: the HDF5 library did not come to an end in "
-                       f"{READ_SECONDS:g} s") from None
+        raise _damaged(
+            "not a readable HDF5 file: the HDF5 library did not come to an end in "
+            f"{READ_SECONDS:g} s"
+        ) from None
     except OSError as error:
         raise _damaged(f"no process to read it could be started: {error}") from None
     if child.returncode < 0:
-        raise _damaged("not a readable HDF5 file: the HDF5 library crashed on it, by signal "
-                       f"{-child.returncode}")
+        raise _damaged(
+            "not a readable HDF5 file: the HDF5 library crashed on it, by signal "
+            f"{-child.returncode}"
+        )
     if child.returncode:
         last = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise _damaged(f"the process that reads it failed: {last[:200]}")

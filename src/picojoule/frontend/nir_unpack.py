@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-ARRAY_BYTES = 1 << 29       # all arrays of a file together, unpacked
+ARRAY_BYTES = 1 << 29  # all arrays of a file together, unpacked
 NODES = 4_096
 EDGES = 16_384
-DEPTH = 8                   # graphs within graphs
-TEXT = 200                  # characters of a name
+DEPTH = 8  # graphs within graphs
+TEXT = 200  # characters of a name
 
 # arrays of the node types that can be read; a trailing ? marks what older files leave out
 ARRAYS: dict[str, tuple[str, ...]] = {

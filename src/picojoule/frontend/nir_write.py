@@ -35,8 +35,9 @@ def write(
     """
     dialect = find_dialect(dialect, dt)
     if dialect.dt is None:
-        raise FrontendError(Fault("PJ503", "NIR is continuous time: dt must be given",
-                                  fix="dt=1e-4, in seconds"))
+        raise FrontendError(
+            Fault("PJ503", "NIR is continuous time: dt must be given", fix="dt=1e-4, in seconds")
+        )
     import nir  # costs half a second
 
     nodes, faults = {}, []
@@ -83,8 +84,10 @@ def _nir_node(graph: Graph, node: Node, dialect: Dialect) -> Any:
         raise _unsayable("a NIR node cannot have this name", "a name without '/'")
     made = WRITERS.get(type(node.op))
     if made is None:
-        raise _unsayable(f"NIR has no {type(node.op).__name__}",
-                         f"what can be written: {', '.join(op.__name__ for op in WRITERS)}")
+        raise _unsayable(
+            f"NIR has no {type(node.op).__name__}",
+            f"what can be written: {', '.join(op.__name__ for op in WRITERS)}",
+        )
     return made(graph, node, dialect)
 
 

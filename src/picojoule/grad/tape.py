@@ -115,9 +115,7 @@ def check_grads(
     out = function(*leaves)
     g = rng.normal(size=out.shape)
     backward(out, g)
-    found = sum(
-        float(np.sum(x.grad * way)) for x, way in zip(leaves, ways) if x.grad is not None
-    )
+    found = sum(float(np.sum(x.grad * way)) for x, way in zip(leaves, ways) if x.grad is not None)
     far = [
         function(*(Tensor(p + sign * size * way) for p, way in zip(points, ways))).data
         for sign in (1, -1)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from picojoule import container
 from picojoule.errors import Fault, FrontendError, GraphError
+from picojoule.fixed.format import Format
 from picojoule.graph.faults import verify
 from picojoule.graph.graph import Graph
 from picojoule.graph.text import parse, text
+from picojoule.graph.types import Pinned
 
 KIND = container.Kind("graph", 1, FrontendError, "PJ501", "PJ501", fix="save the network again")
 
@@ -40,7 +42,8 @@ def load(path: str | Path) -> Graph:
             container.refuse(Path(path), KIND, f"array {name[:60]!r} belongs to nothing")
         parts[part][rest] = array
     try:
-        graph = parse(listed, parts["params"], parts["pinned"])
+        pins = {name: Pinned(values, Format(64)) for name, values in parts["pinned"].items()}
+        graph = parse(listed, parts["params"], pins)  # the text knows formats and scales
         verify(graph)
     except GraphError as error:
         raise type(error)([_at(fault, str(path)) for fault in error.faults]) from None

@@ -22,7 +22,7 @@ from picojoule.fixed.jit import jit
 SOURCE, TARGET, DELAY, OFFSET, ROWS, COLUMNS = range(6)
 FAST_SIGMOID, ARCTAN, TRIANGLE, BOXCAR, EXPONENTIAL = range(5)
 SILENT, SPIKED, REFRACTORY = range(3)
-BLOCK = 8       # samples a gradient block; fixed, so that sums have one order
+BLOCK = 8  # samples a gradient block; fixed, so that sums have one order
 
 
 @dataclass(frozen=True, eq=False)

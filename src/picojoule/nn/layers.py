@@ -166,9 +166,7 @@ def _cuba(site: _Site, layer: CubaLif, last: str, size: int) -> tuple[str, int]:
     return site.node(name, op, *inputs), n
 
 
-def _synapse(
-    site: _Site, layer: CubaLif, name: str, source: str, size: int, rate: float
-) -> str:
+def _synapse(site: _Site, layer: CubaLif, name: str, source: str, size: int, rate: float) -> str:
     std = spiking_std(
         size, rate=rate, decay_u=layer.decay_u, decay_v=layer.decay_v, v_th=layer.v_th,
         steps=max(1, site.steps // 2), reach=layer.reach,

@@ -70,4 +70,6 @@ class _Stages:
             self.directory.mkdir(parents=True, exist_ok=True)
             path.write_text(content.rstrip("\n") + "\n", encoding="utf-8")
         except OSError as error:
-            raise UsageError(Fault("PJ801", f"cannot write {path}: {error.strerror}")) from None
+            what = f"the text of a stage cannot be written: {error.strerror}"
+            fix = "a directory that may be written to, or a new name"
+            raise UsageError(Fault("PJ801", what, where=str(path), fix=fix)) from None

@@ -162,9 +162,10 @@ def widest_bits(network: Graph) -> int | None:
 
 
 def program_bits(program: Program) -> int:
-    """Bits of the widest weights that a program stores."""
+    """Bits of the widest weights that a program stores, as the machine packs them."""
+    packed = [dict(i.loops).get("weight_bits", 0) for i in program.instructions]
     weights = [program.regions[s.region] for s in program.source if s.what == "weight"]
-    return max((region.format.bits for region in weights), default=0)
+    return max(packed) or max((region.format.bits for region in weights), default=0)
 
 
 def _labels_fit(x: Samples, y: Array) -> None:

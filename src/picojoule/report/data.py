@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 
 SCHEMA_VERSION = 1
-SUM_TOLERANCE = 1e-9       # relative: a saved bill may differ from its total by float rounding
+SUM_TOLERANCE = 1e-9  # relative: a saved bill may differ from its total by float rounding
 
 # `float` is also the name of a field below, and would shadow the type there.
 Share = float | None
@@ -89,10 +89,10 @@ class Counts:
     neurons: int | None = None
     weights: int | None = None
     weight_bytes: float | None = None
-    spikes: float | None = None         # neurons that fired
-    packets: float | None = None        # one a fired neuron and core that hears it
-    events: float | None = None         # synapses read because a spike arrived
-    macs: float | None = None           # multiply-accumulates
+    spikes: float | None = None  # neurons that fired
+    packets: float | None = None  # one a fired neuron and core that hears it
+    events: float | None = None  # synapses read because a spike arrived
+    macs: float | None = None  # multiply-accumulates
     cycles: float | None = None
 
 
@@ -102,7 +102,7 @@ class Layer:
 
     node: str
     kind: str
-    outputs: int | None = None          # neurons of a spiking layer
+    outputs: int | None = None  # neurons of a spiking layer
     weights: int | None = None
     bits: int | None = None
     spikes: float | None = None
@@ -221,7 +221,7 @@ class Report:
     title: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
-    created: str = ""                   # ISO 8601, UTC
+    created: str = ""  # ISO 8601, UTC
     command: str = ""
     machine: Machine = Machine()
     simulated: tuple[str, ...] = SIMULATED
@@ -292,7 +292,8 @@ def _bad_row(row: Row, where: str) -> Iterator[tuple[str, str]]:
         if share is not None and share > 1:
             yield f"{where}.{name}", f"is a share and must be at most 1, got {share}"
     for name, low, high in (
-        ("low_j", row.low_j, row.high_j), ("time_low_s", row.time_low_s, row.time_high_s)
+        ("low_j", row.low_j, row.high_j),
+        ("time_low_s", row.time_low_s, row.time_high_s),
     ):
         if low is not None and high is not None and low > high:
             yield f"{where}.{name}", f"is {low}, above the high end of its band, {high}"
@@ -320,7 +321,10 @@ def _bad_raster(raster: Raster, where: str) -> Iterator[tuple[str, str]]:
     neurons = max((population.stop for population in raster.populations), default=0)
     outside = [s for s in raster.spikes if not (s[0] < raster.steps and s[1] < neurons)]
     if outside:
-        yield f"{where}.spikes", (
-            f"{len(outside)} spikes lie outside {raster.steps} steps and {neurons} neurons, "
-            f"such as {outside[0]}"
+        yield (
+            f"{where}.spikes",
+            (
+                f"{len(outside)} spikes lie outside {raster.steps} steps and {neurons} neurons, "
+                f"such as {outside[0]}"
+            ),
         )

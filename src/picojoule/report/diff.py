@@ -56,7 +56,10 @@ class Difference:
 
     def __str__(self) -> str:
         head = f"{self.network!r}, float against {self.target}, {self.samples} samples"
-        lines = [head, f"{'node':<16}{'error':>9}{'largest':>12}{'float':>12}{'integer':>12}  first"]
+        lines = [
+            head,
+            f"{'node':<16}{'error':>9}{'largest':>12}{'float':>12}{'integer':>12}  first",
+        ]
         lines += [_line(node) for node in self.nodes]
         if self.agreement is not None:
             lines.append(f"answers agree on {self.agreement:.1%} of the samples")
@@ -166,5 +169,3 @@ def _line(node: NodeDifference) -> str:
     late = f", {node.late} steps late" if node.late else ""
     numbers = f"{node.largest:>12.4g}{node.floats:>12.4g}{node.integers:>12.4g}"
     return f"{node.name:<16}{node.error:>9.2%}{numbers}  {where}{late}"
-
-

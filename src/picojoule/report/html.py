@@ -28,7 +28,8 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 def to_html(report: Report) -> str:
     """The whole page.  The same report gives the same bytes."""
     head = element(
-        "head", None,
+        "head",
+        None,
         element("meta", {"charset": "utf-8"}),
         element("meta", {"name": "viewport", "content": VIEWPORT}),
         element("meta", {"http-equiv": "Content-Security-Policy", "content": POLICY}),
@@ -64,8 +65,11 @@ def _header(report: Report) -> Markup:
     items = [element("li", None, element("a", {"href": to}, name)) for to, name in links]
     notes = [element("p", {"class": "soft"}, note) for note in report.notes]
     return element(
-        "header", None, element("p", {"class": "eyebrow"}, "Picojoule report"),
-        element("h1", None, report.title), *notes,
+        "header",
+        None,
+        element("p", {"class": "eyebrow"}, "Picojoule report"),
+        element("h1", None, report.title),
+        *notes,
         element("nav", {"aria-label": "Contents"}, element("ul", None, *items)),
     )
 
@@ -79,13 +83,15 @@ def _cards(rows: Sequence[Row]) -> Markup:
     known = [row for row in rows if row.accuracy.deployed is not None]
     if known:
         best = max(known, key=lambda row: row.accuracy.deployed or 0.0)
-        cards.append(_card("Highest accuracy deployed", share_text(best.accuracy.deployed),
-                           row_name(best)))
+        cards.append(
+            _card("Highest accuracy deployed", share_text(best.accuracy.deployed), row_name(best))
+        )
     if rows:
         least = min(rows, key=lambda row: row.energy_j)
         quick = min(rows, key=lambda row: row.time_s)
-        cards.append(_card("Least energy per inference", energy_text(least.energy_j),
-                           row_name(least)))
+        cards.append(
+            _card("Least energy per inference", energy_text(least.energy_j), row_name(least))
+        )
         cards.append(_card("Shortest inference", time_text(quick.time_s), row_name(quick)))
     return element("div", {"class": "cards"}, *cards)
 
@@ -102,7 +108,9 @@ def _agreement_card(rows: Sequence[Row]) -> Markup:
 
 def _card(label: str, value: str, detail: str, tone: str = "") -> Markup:
     return element(
-        "div", {"class": "card"}, element("p", {"class": "label"}, label),
+        "div",
+        {"class": "card"},
+        element("p", {"class": "label"}, label),
         element("p", {"class": f"value {tone}".strip()}, value),
         element("p", {"class": "detail"}, detail),
     )
@@ -111,8 +119,14 @@ def _card(label: str, value: str, detail: str, tone: str = "") -> Markup:
 def _ladder(rows: Sequence[Row]) -> Markup:
     low = ladder_low(rows)
     panels = [ladder_figure(row, low) for row in rows]
-    heads = ("network, target, bits", "float", "quantized after training", "fine-tuned",
-             "deployed", "outputs differing")
+    heads = (
+        "network, target, bits",
+        "float",
+        "quantized after training",
+        "fine-tuned",
+        "deployed",
+        "outputs differing",
+    )
     cells = [(row_name(row), *ladder_cells(row), mismatch_text(row)) for row in rows]
     about = (
         "From the network in floating point, to its integers without any training, to those "
@@ -120,7 +134,9 @@ def _ladder(rows: Sequence[Row]) -> Markup:
     )
     axis = f" The axes begin at {share_text(low, 0)}." if low else ""
     return element(
-        "section", {"id": "ladder"}, element("h2", None, "Accuracy"),
+        "section",
+        {"id": "ladder"},
+        element("h2", None, "Accuracy"),
         element("p", {"class": "soft"}, about + axis),
         element("div", {"class": "panels"}, *panels),
         table("Accuracy on the same samples", heads, cells),
@@ -132,27 +148,40 @@ def _scope(report: Report) -> Markup:
     for name, items in (("Simulated", report.simulated), ("Not simulated", report.not_simulated)):
         lines = [element("li", None, item) for item in items]
         parts += [element("h3", None, name), element("ul", None, *lines)] if lines else []
-    excluded = {(row.target, each.item, each.why): None for row in report.rows
-                for each in row.excluded}
-    lines = [element("li", None, f"{target}: {item}" + (f" – {why}" if why else ""))
-             for target, item, why in excluded]
+    excluded = {
+        (row.target, each.item, each.why): None for row in report.rows for each in row.excluded
+    }
+    lines = [
+        element("li", None, f"{target}: {item}" + (f" – {why}" if why else ""))
+        for target, item, why in excluded
+    ]
     if lines:
-        parts += [element("h3", None, "Counted, but excluded from every total"),
-                  element("ul", None, *lines)]
+        parts += [
+            element("h3", None, "Counted, but excluded from every total"),
+            element("ul", None, *lines),
+        ]
     return element("section", {"id": "scope"}, *parts)
 
 
 def _provenance(report: Report) -> Markup:
     machine = report.machine
-    facts = [("created", report.created), ("command", element("code", None, report.command)
-              if report.command else ""), ("processor", machine.cpu), ("system", machine.system)]
+    facts = [
+        ("created", report.created),
+        ("command", element("code", None, report.command) if report.command else ""),
+        ("processor", machine.cpu),
+        ("system", machine.system),
+    ]
     facts += list(machine.versions.items())
     facts.append(("schema version", str(report.schema_version)))
-    pairs = [join([element("dt", None, name), element("dd", None, value)])
-             for name, value in facts if value]
+    pairs = [
+        join([element("dt", None, name), element("dd", None, value)])
+        for name, value in facts
+        if value
+    ]
     digests = [
         (row_name(row), name, element("code", None, digest))
-        for row in report.rows for name, digest in row.digests.items()
+        for row in report.rows
+        for name, digest in row.digests.items()
     ]
     parts = [element("h2", None, "Provenance"), element("dl", None, *pairs)]
     if digests:

@@ -16,9 +16,9 @@ from picojoule.report.data import Layer
 from picojoule.target import Target, component_kind
 
 Array = np.ndarray[Any, Any]
-Rasters = Mapping[str, Array]     # node, or INPUT, -> bool (samples, steps, size)
+Rasters = Mapping[str, Array]  # node, or INPUT, -> bool (samples, steps, size)
 INPUT = "input"
-OUTPUTS = ("v", "output")         # what a node's neurons, or its outputs, are called in a program
+OUTPUTS = ("v", "output")  # what a node's neurons, or its outputs, are called in a program
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,9 @@ def rasters(program: Program, recorded: Mapping[str, Array], x: Any) -> dict[str
 
 def mean_spikes(spikes: Rasters) -> dict[str, float]:
     """Spikes of each population in one inference, mean over the samples."""
-    return {name: float(fired.sum()) / len(fired) for name, fired in spikes.items()
-            if name != INPUT}
+    return {
+        name: float(fired.sum()) / len(fired) for name, fired in spikes.items() if name != INPUT
+    }
 
 
 def layers_by_population(
@@ -83,8 +84,12 @@ def layers_by_population(
             energy += part * _energy(target, component, action)
             events += part * (action == "synapse.event")
     lines = [
-        replace(_sizes(program, name, _fed(program, name)), spikes=float(split.spikes[k].sum()),
-                events=float(events[k]), energy_j=float(energy[k]))
+        replace(
+            _sizes(program, name, _fed(program, name)),
+            spikes=float(split.spikes[k].sum()),
+            events=float(events[k]),
+            energy_j=float(energy[k]),
+        )
         for k, name in enumerate(split.populations)
     ]
     return tuple(lines) + _others(bill)
@@ -94,8 +99,12 @@ def layers_by_label(program: Program, activity: Activity, bill: Bill) -> tuple[L
     """One line a phase, or a set of nodes that share cores, as `Bill.by_node` has them."""
     events, macs = (_by_label(activity, name) for name in ("synapse.event", "mac"))
     lines = [
-        replace(_sizes(program, label, _held(program, activity, label)), energy_j=energy,
-                events=events.get(label) or None, macs=macs.get(label) or None)
+        replace(
+            _sizes(program, label, _held(program, activity, label)),
+            energy_j=energy,
+            events=events.get(label) or None,
+            macs=macs.get(label) or None,
+        )
         for label, energy in bill.by_node.items()
     ]
     return tuple(line for line in lines if line.energy_j or line.weights or line.outputs)
@@ -154,8 +163,11 @@ def _delivered(program: Program, spikes: Rasters) -> list[tuple[Instruction, flo
 def _sent(program: Program, spikes: Rasters) -> list[tuple[str, int, float]]:
     """(node, its core, spikes of one inference) for each core that hears some of its neurons."""
     found = []
-    ways = {(each.reads[0], program.regions[each.writes[0].region].core, each.core)
-            for each in program.instructions if each.op == "route"}
+    ways = {
+        (each.reads[0], program.regions[each.writes[0].region].core, each.core)
+        for each in program.instructions
+        if each.op == "route"
+    }
     for span, _, core in sorted(ways, key=str):
         for s in program.source:
             low, high = max(s.start, span.start), min(s.stop, span.stop)
@@ -170,10 +182,12 @@ def _arrivals(program: Program, spikes: Rasters) -> dict[str, Array]:
     """Spikes that arrive at each input axon while an inference lasts, over all samples."""
     found = {
         name: np.zeros(region.size, np.int64)
-        for name, region in program.regions.items() if region.memory == "axon"
+        for name, region in program.regions.items()
+        if region.memory == "axon"
     }
-    fired = {s.region: _placed(program, s.region, spikes)
-             for s in program.source if s.what == "spike"}
+    fired = {
+        s.region: _placed(program, s.region, spikes) for s in program.source if s.what == "spike"
+    }
     for each in program.instructions:
         if each.op not in ("input", "route"):
             continue
@@ -207,8 +221,11 @@ def _counts(activity: Activity, component: str) -> dict[str, float]:
     if component not in activity.components:
         return {}
     counts = activity.counts[:, :, activity.components.index(component)].sum(axis=(0, 1))
-    return {name: count / activity.samples
-            for name, count in zip(activity.actions, counts.tolist()) if count}
+    return {
+        name: count / activity.samples
+        for name, count in zip(activity.actions, counts.tolist())
+        if count
+    }
 
 
 def _energy(target: Target, component: str, action: str) -> float:
@@ -223,20 +240,26 @@ def _others(bill: Bill) -> tuple[Layer, ...]:
         kind = component_kind(component)
         if kind != "core":
             energies[kind] = energies.get(kind, 0.0) + energy
-    return tuple(Layer(node=f"({kind})", kind="machine", energy_j=energy)
-                 for kind, energy in energies.items() if energy)
+    return tuple(
+        Layer(node=f"({kind})", kind="machine", energy_j=energy)
+        for kind, energy in energies.items()
+        if energy
+    )
 
 
 def _fed(program: Program, population: str) -> list[Source]:
     """Entries of the source map for a population, and for the weights that lead to it."""
     sums = {s.region for s in program.source if s.node == population and s.what == "q"}
     weights = {
-        each.reads[-1].region for each in program.instructions
+        each.reads[-1].region
+        for each in program.instructions
         if each.op in ("deliver_dense", "deliver_sparse") and each.writes[0].region in sums
     }
-    return [s for s in program.source
-            if (s.node == population and s.what == "v") or
-            (s.what == "weight" and s.region in weights)]
+    return [
+        s
+        for s in program.source
+        if (s.node == population and s.what == "v") or (s.what == "weight" and s.region in weights)
+    ]
 
 
 def _sizes(program: Program, name: str, held: Sequence[Source]) -> Layer:
@@ -245,7 +268,9 @@ def _sizes(program: Program, name: str, held: Sequence[Source]) -> Layer:
     bits = {program.regions[s.region].format.bits for s in weights}
     outputs = sum(s.stop - s.start for s in held if s.what in OUTPUTS)
     return Layer(
-        node=name, kind=_kind(program, name), outputs=outputs or None,
+        node=name,
+        kind=_kind(program, name),
+        outputs=outputs or None,
         weights=sum(elements(program, s) for s in weights) or None,
         bits=bits.pop() if len(bits) == 1 else None,
     )
@@ -264,8 +289,9 @@ def _held(program: Program, activity: Activity, label: str) -> list[Source]:
     if activity.windows:
         return [source for source in program.source if source.node == label]
     cores = {name for name in activity.components if _label(activity, name) == label}
-    return [source for source in program.source
-            if f"core{program.regions[source.region].core}" in cores]
+    return [
+        source for source in program.source if f"core{program.regions[source.region].core}" in cores
+    ]
 
 
 def _label(activity: Activity, component: str) -> str:

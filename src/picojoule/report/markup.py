@@ -26,7 +26,8 @@ def element(name: str, attributes: Mapping[str, Value] | None = None, *children:
     """One element; attributes that are None are left out, numbers print at most 6 digits."""
     head = "".join(
         f' {key}="{html.escape(clean(_text(value)))}"'
-        for key, value in (attributes or {}).items() if value is not None
+        for key, value in (attributes or {}).items()
+        if value is not None
     )
     if name in VOID:
         return Markup(f"<{name}{head}>")
@@ -35,15 +36,21 @@ def element(name: str, attributes: Mapping[str, Value] | None = None, *children:
 
 def join(children: Iterable[str]) -> Markup:
     """Children one after the other, escaped unless they are Markup."""
-    return Markup("".join(
-        child if isinstance(child, Markup) else html.escape(clean(child), quote=False)
-        for child in children
-    ))
+    return Markup(
+        "".join(
+            child if isinstance(child, Markup) else html.escape(clean(child), quote=False)
+            for child in children
+        )
+    )
 
 
 def table(
-    caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]], *,
-    text: Collection[int] = (0,), total: Sequence[str] = (),
+    caption: str,
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    text: Collection[int] = (0,),
+    total: Sequence[str] = (),
 ) -> Markup:
     """A table in a frame that scrolls sideways; the first cell of each row is its header.
 
@@ -51,13 +58,21 @@ def table(
     total  cells of a last, emphasised row
     """
     kinds = ["text" if i in text else "num" for i in range(len(heads))]
-    head = element("tr", None, *(
-        element("th", {"scope": "col", "class": kind}, name) for kind, name in zip(kinds, heads)
-    ))
+    head = element(
+        "tr",
+        None,
+        *(element("th", {"scope": "col", "class": kind}, name) for kind, name in zip(kinds, heads)),
+    )
     body = [_row(cells, kinds) for cells in rows]
     foot = [element("tfoot", None, _row(total, kinds))] if total else []
-    inner = element("table", None, element("caption", None, caption),
-                    element("thead", None, head), element("tbody", None, *body), *foot)
+    inner = element(
+        "table",
+        None,
+        element("caption", None, caption),
+        element("thead", None, head),
+        element("tbody", None, *body),
+        *foot,
+    )
     frame = {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": caption}
     return element("div", frame, inner)
 

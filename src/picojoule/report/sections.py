@@ -25,7 +25,7 @@ from picojoule.report.plots import (
 )
 from picojoule.report.text import bits_text, cost_cells, labels, line_count, line_price
 
-CORES_SHOWN = 24      # fullest first; the others are summed up in a line
+CORES_SHOWN = 24  # fullest first; the others are summed up in a line
 
 
 def cost_section(rows: Sequence[Row], figure: Markup) -> Markup:
@@ -36,8 +36,12 @@ def cost_section(rows: Sequence[Row], figure: Markup) -> Markup:
         "and at the high end of what its sources say."
     )
     return element(
-        "section", {"id": "cost"}, element("h2", None, "Cost of one inference"),
-        element("p", {"class": "soft"}, about), figure, _cost_table(rows),
+        "section",
+        {"id": "cost"},
+        element("h2", None, "Cost of one inference"),
+        element("p", {"class": "soft"}, about),
+        figure,
+        _cost_table(rows),
     )
 
 
@@ -45,16 +49,23 @@ def _cost_table(rows: Sequence[Row]) -> Markup:
     cells = [cost_cells(row) for row in rows]
     heads = [element("th", {"scope": "col", "class": "text"}, "per inference")]
     heads += [
-        element("th", {"scope": "col", "class": "num"}, row.network,
-                element("span", {"class": "head2"}, row.target),
-                element("span", {"class": "head2"}, bits_text(row)))
+        element(
+            "th",
+            {"scope": "col", "class": "num"},
+            row.network,
+            element("span", {"class": "head2"}, row.target),
+            element("span", {"class": "head2"}, bits_text(row)),
+        )
         for row in rows
     ]
     body = [_cost_row(label, [each.get(label, NONE) for each in cells]) for label in labels(cells)]
     caption = "Resources, activity, time and energy"
     inner = element(
-        "table", None, element("caption", None, caption),
-        element("thead", None, element("tr", None, *heads)), element("tbody", None, *body),
+        "table",
+        None,
+        element("caption", None, caption),
+        element("thead", None, element("tr", None, *heads)),
+        element("tbody", None, *body),
     )
     frame = {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": caption}
     return element("div", frame, inner)
@@ -63,8 +74,9 @@ def _cost_table(rows: Sequence[Row]) -> Markup:
 def _cost_row(label: str, cells: Sequence[str]) -> Markup:
     kind = "sub" if label.startswith(" ") else "strong" if label in ("time", "energy") else None
     head = element("th", {"scope": "row", "class": "text"}, label.strip())
-    return element("tr", {"class": kind}, head,
-                   *(element("td", {"class": "num"}, cell) for cell in cells))
+    return element(
+        "tr", {"class": kind}, head, *(element("td", {"class": "num"}, cell) for cell in cells)
+    )
 
 
 def row_section(row: Row, anchor: str, colors: Mapping[str, int]) -> Markup:
@@ -90,7 +102,8 @@ def row_section(row: Row, anchor: str, colors: Mapping[str, int]) -> Markup:
 def _summary(row: Row) -> Markup:
     facts = {
         "energy": f"{energy_text(row.energy_j)}, band {band_text(row.low_j, row.high_j)}"
-                  if row.low_j is not None else energy_text(row.energy_j),
+        if row.low_j is not None
+        else energy_text(row.energy_j),
         "time": _time(row),
         "assumed prices": share_text(row.assumed_share),
         "numerics": row.profile or NONE,
@@ -99,8 +112,11 @@ def _summary(row: Row) -> Markup:
         "seed": NONE if row.seed is None else str(row.seed),
         "seeds": NONE if row.seeds == 1 else f"mean and standard deviation of {row.seeds}",
     }
-    pairs = [join([element("dt", None, name), element("dd", None, text)])
-             for name, text in facts.items() if text != NONE]
+    pairs = [
+        join([element("dt", None, name), element("dd", None, text)])
+        for name, text in facts.items()
+        if text != NONE
+    ]
     notes = [element("li", None, note) for note in row.notes]
     listed = [element("ul", None, *notes)] if notes else []
     return element("div", None, element("dl", None, *pairs), *listed)
@@ -142,7 +158,8 @@ def _use_table(uses: Sequence[Use]) -> Markup:
     kept = set(fullest[:CORES_SHOWN])
     rows = [
         (core, *(_use_cell(found.get(name)) for name in resources))
-        for core, found in by_core.items() if core in kept
+        for core, found in by_core.items()
+        if core in kept
     ]
     shown = table("Utilisation of cores and memories", ["", *resources], rows)
     rest = fullest[CORES_SHOWN:]
@@ -168,8 +185,13 @@ def _filled(use: Use) -> float:
 
 def _wait_table(row: Row) -> Markup:
     cells = [
-        (wait.component, wait.engine, time_text(wait.busy_s), time_text(wait.bound_s),
-         share_text(wait.bound_s / row.time_s if row.time_s else 0.0))
+        (
+            wait.component,
+            wait.engine,
+            time_text(wait.busy_s),
+            time_text(wait.bound_s),
+            share_text(wait.bound_s / row.time_s if row.time_s else 0.0),
+        )
         for wait in row.waits
     ]
     heads = ("component", "engine", "busy", "all wait for it", "of the time")
@@ -180,17 +202,41 @@ def _bill_table(row: Row) -> Markup:
     lines = sorted(row.bill, key=lambda line: (line.part == "static", -line.total_j))
     total = math.fsum(line.total_j for line in lines)
     cells = [
-        (f"{line.component} {line.action}".strip(), energy_text(line.total_j),
-         share_text(line.total_j / total if total else 0.0),
-         energy_text(line.low_j), energy_text(line.high_j), line_count(line), line_price(line),
-         _confidence(line), line.source or NONE)
+        (
+            f"{line.component} {line.action}".strip(),
+            energy_text(line.total_j),
+            share_text(line.total_j / total if total else 0.0),
+            energy_text(line.low_j),
+            energy_text(line.high_j),
+            line_count(line),
+            line_price(line),
+            _confidence(line),
+            line.source or NONE,
+        )
         for line in lines
     ]
-    heads = ("component, action", "energy", "share", "low", "high", "count", "each",
-             "confidence", "source")
-    sums = ("total", energy_text(total), share_text(1.0) if total else NONE,
-            energy_text(math.fsum(line.low_j for line in lines)),
-            energy_text(math.fsum(line.high_j for line in lines)), "", "", "", "")
+    heads = (
+        "component, action",
+        "energy",
+        "share",
+        "low",
+        "high",
+        "count",
+        "each",
+        "confidence",
+        "source",
+    )
+    sums = (
+        "total",
+        energy_text(total),
+        share_text(1.0) if total else NONE,
+        energy_text(math.fsum(line.low_j for line in lines)),
+        energy_text(math.fsum(line.high_j for line in lines)),
+        "",
+        "",
+        "",
+        "",
+    )
     bill = table("The bill, per inference", heads, cells, text=(0, 7, 8), total=sums)
     return join([bill, _sources(row)])
 
@@ -203,10 +249,16 @@ def _confidence(line: BillLine) -> Markup:
 def _sources(row: Row) -> Markup:
     """The works behind the prices, and what the prices leave out."""
     used = dict.fromkeys(line.source for line in row.bill)
-    items = [join([element("b", None, key), f" – {row.sources[key]}"])
-             for key in used if key in row.sources]
-    items += [join([element("b", None, f"{line.component} {line.action}"), f" – {line.note}"])
-              for line in row.bill if line.note]
+    items = [
+        join([element("b", None, key), f" – {row.sources[key]}"])
+        for key in used
+        if key in row.sources
+    ]
+    items += [
+        join([element("b", None, f"{line.component} {line.action}"), f" – {line.note}"])
+        for line in row.bill
+        if line.note
+    ]
     if not items:
         return join([])
     lines = [element("li", None, item) for item in items]

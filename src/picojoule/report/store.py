@@ -10,13 +10,14 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
+from picojoule.container import existing, regular, unopened
 from picojoule.errors import Fault, UsageError
 from picojoule.report.data import SCHEMA_VERSION, Report, problems
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-SIZE_LIMIT = 256 * 2**20      # bytes; a report is read whole
+SIZE_LIMIT = 256 * 2**20  # bytes; a report is read whole
 
 
 def to_json(report: Report) -> str:
@@ -60,14 +61,13 @@ def load_json(path: str | Path) -> Report:
 
     Raises UsageError PJ801 when the file cannot be read, and what `from_json` raises.
     """
-    path = Path(path)
+    path = existing(path)
     try:
         if path.stat().st_size > SIZE_LIMIT:
             raise UsageError(Fault("PJ801", f"larger than {SIZE_LIMIT} bytes", str(path)))
         text = path.read_bytes()
     except OSError as error:
-        what = f"cannot read the report: {error.strerror or error}"
-        raise UsageError(Fault("PJ801", what, str(path), "run `evaluate` to make one")) from None
+        raise unopened(path, "read", error) from None
     return from_json(text, str(path))
 
 
@@ -76,11 +76,11 @@ def write_whole(path: str | Path, text: str) -> None:
 
     Raises UsageError PJ801 when the file cannot be written.
     """
-    path = Path(path)
+    path = regular(path)
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
-        raise UsageError(_unwritable(path, error)) from None
+        raise unopened(path, "written", error) from None
     part = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
@@ -88,7 +88,7 @@ def write_whole(path: str | Path, text: str) -> None:
         part.chmod(_mode(path))
         part.replace(path)
     except OSError as error:
-        raise UsageError(_unwritable(path, error)) from None
+        raise unopened(path, "written", error) from None
     finally:
         part.unlink(missing_ok=True)
 
@@ -99,11 +99,6 @@ def _mode(path: Path) -> int:
         return path.stat().st_mode & 0o777
     except OSError:
         return 0o644
-
-
-def _unwritable(path: Path, error: OSError) -> Fault:
-    return Fault("PJ801", f"cannot write: {error.strerror or error}", str(path),
-                 "a path in a folder that exists and may be written to")
 
 
 def _tree(text: str | bytes, where: str) -> dict[str, object]:

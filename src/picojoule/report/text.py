@@ -23,12 +23,26 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-LABEL_WIDTH = 19      # the first column of the cost table
-COLUMN_WIDTH = 18     # one row of the report in it, with its padding
+LABEL_WIDTH = 19  # the first column of the cost table
+COLUMN_WIDTH = 18  # one row of the report in it, with its padding
 LABELS = (
-    "cores", "neurons", "weights", "weight memory", "spikes", "packets",
-    "synaptic events", "MACs", "cycles", "time", "energy", "  marginal", "  static",
-    "  host I/O", "  low end", "  high end", "  assumed prices",
+    "cores",
+    "neurons",
+    "weights",
+    "weight memory",
+    "spikes",
+    "packets",
+    "synaptic events",
+    "MACs",
+    "cycles",
+    "time",
+    "energy",
+    "  marginal",
+    "  static",
+    "  host I/O",
+    "  low end",
+    "  high end",
+    "  assumed prices",
 )
 PLAIN = {"µ": "u", "–": "-", "·": "-", "×": "x", "→": "->", "≥": ">="}
 
@@ -95,8 +109,9 @@ def ladder_cells(row: Row) -> tuple[str, str, str, str]:
     for name in ("float", "ptq", "qat", "deployed"):
         text = share_text(getattr(row.accuracy, name))
         deviation = getattr(spread, name) if spread else None
-        texts.append(text if deviation is None else
-                     text.replace(" %", f" ± {100 * deviation:.1f} %"))
+        texts.append(
+            text if deviation is None else text.replace(" %", f" ± {100 * deviation:.1f} %")
+        )
     return texts[0], texts[1], texts[2], texts[3]
 
 
@@ -115,8 +130,17 @@ def bits_text(row: Row) -> str:
 def cost_cells(row: Row) -> dict[str, str]:
     """What a row occupies and costs, by label; labels without meaning for the row are absent."""
     counts = row.counts
-    numbers = (counts.cores, counts.neurons, counts.weights, None, counts.spikes,
-               counts.packets, counts.events, counts.macs, counts.cycles)
+    numbers = (
+        counts.cores,
+        counts.neurons,
+        counts.weights,
+        None,
+        counts.spikes,
+        counts.packets,
+        counts.events,
+        counts.macs,
+        counts.cycles,
+    )
     energies = (row.energy_j, row.marginal_j, row.static_j, row.io_j, row.low_j, row.high_j)
     texts = [
         *(count_text(number) for number in numbers),
@@ -127,7 +151,7 @@ def cost_cells(row: Row) -> dict[str, str]:
     cells = dict(zip(LABELS, texts, strict=True))
     cells["weight memory"] = quantity_text(counts.weight_bytes, "B")
     if row.excluded and not row.io_j:
-        cells["  host I/O"] = "excluded"      # 0 J would read as free
+        cells["  host I/O"] = "excluded"  # 0 J would read as free
     return {label: text for label, text in cells.items() if text != NONE}
 
 
@@ -137,8 +161,9 @@ def cost_table(rows: Sequence[Row]) -> Table:
     table.add_column("", no_wrap=True, min_width=LABEL_WIDTH)
     for row in rows:
         head = f"{clean(row.network)}\n{clean(row.target)}\n{bits_text(row)}"
-        table.add_column(head, justify="right", overflow="fold", vertical="bottom",
-                         min_width=COLUMN_WIDTH - 2)
+        table.add_column(
+            head, justify="right", overflow="fold", vertical="bottom", min_width=COLUMN_WIDTH - 2
+        )
     cells = [cost_cells(row) for row in rows]
     for label in labels(cells):
         style = "bold" if label in ("energy", "time") else ""
@@ -157,11 +182,19 @@ def bill_table(bill: Sequence[BillLine], title: str = "Bill of one inference") -
     total = sum(line.total_j for line in bill)
     for line in sorted(bill, key=lambda line: -line.total_j):
         share = share_text(line.total_j / total if total else 0.0)
-        table.add_row(clean(line.component), clean(line.action), line_count(line),
-                      line_price(line), energy_text(line.total_j), share, line_source(line))
+        table.add_row(
+            clean(line.component),
+            clean(line.action),
+            line_count(line),
+            line_price(line),
+            energy_text(line.total_j),
+            share,
+            line_source(line),
+        )
     table.add_section()
-    table.add_row("total", "", "", "", energy_text(total), "100.0 %" if total else "–", "",
-                  style="bold")
+    table.add_row(
+        "total", "", "", "", energy_text(total), "100.0 %" if total else "–", "", style="bold"
+    )
     return table
 
 
@@ -177,8 +210,10 @@ def bill_text(row: Row, width: int = 100, color: bool = False) -> str:
 
 def totals(row: Row) -> list[str]:
     """The totals of a row in words, and what is excluded from them."""
-    lines = [f"energy  {energy_text(row.energy_j)} per inference, band "
-             f"{band_text(row.low_j, row.high_j)}"]
+    lines = [
+        f"energy  {energy_text(row.energy_j)} per inference, band "
+        f"{band_text(row.low_j, row.high_j)}"
+    ]
     parts = [("marginal", row.marginal_j), ("static", row.static_j), ("host I/O", row.io_j)]
     lines += [f"        {name} {energy_text(value)}" for name, value in parts if value]
     if row.assumed_share is not None:
@@ -210,7 +245,7 @@ def _cost_tables(rows: Sequence[Row], width: int) -> list[Table]:
     """The cost table, cut into as many as `width` needs."""
     each = max((width - LABEL_WIDTH) // COLUMN_WIDTH, 1)
     pieces = -(-len(rows) // each)
-    each = -(-len(rows) // pieces)      # 5 rows where 4 fit: 3 and 2, not 4 and 1
+    each = -(-len(rows) // pieces)  # 5 rows where 4 fit: 3 and 2, not 4 and 1
     return [cost_table(rows[start : start + each]) for start in range(0, len(rows), each)]
 
 
@@ -230,16 +265,32 @@ def _table(title: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
-                 pad_edge=False, show_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        header_style="bold",
+        padding=(0, 1, 0, 0),
+    )
 
 
 def _printed(content: RenderableType, width: int, color: bool) -> str:
     from rich.console import Console
 
     file = io.StringIO()
-    console = Console(file=file, width=width, color_system="standard" if color else None,
-                      force_terminal=color, no_color=not color, highlight=False,
-                      legacy_windows=False, emoji=False, markup=False)
+    console = Console(
+        file=file,
+        width=width,
+        color_system="standard" if color else None,
+        force_terminal=color,
+        no_color=not color,
+        highlight=False,
+        legacy_windows=False,
+        emoji=False,
+        markup=False,
+    )
     console.print(content)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"

@@ -114,13 +114,24 @@ def _activity(
 
 
 def run_tensor(
-    program: Program, samples: Array, engine: str, threads: int, detail: str
-) -> tuple[Array, Activity]:
-    """(output int32 (n, n_out), activity) of a tensor program."""
+    program: Program,
+    samples: Array,
+    engine: str,
+    threads: int,
+    probes: Sequence[str],
+    detail: str,
+) -> tuple[Array, dict[str, Array], Activity]:
+    """(output int32 (n, n_out), probes int64 (n, size), activity) of a tensor program."""
     forward = {"numba": tensor.forward, "reference": reference.forward}[engine]
+    watched = {probe: layout.output_pieces(program, probe) for probe in dict.fromkeys(probes)}
+    (name,) = [name for name, region in program.regions.items() if region.role == "output"]
 
-    def work(start: int, stop: int) -> Array:
-        return forward(program, program.encoder.integers(samples[start:stop]))
+    def work(start: int, stop: int) -> tuple[Array, dict[str, Array]]:
+        held = forward(program, program.encoder.integers(samples[start:stop]))
+        seen = {probe: layout.gathered(held, pieces) for probe, pieces in watched.items()}
+        return held[name].reshape(stop - start, -1).astype(np.int32), seen
 
-    output = np.concatenate(over_blocks(len(samples), threads, work, TENSOR_BLOCK))
-    return output, tensor_activity(program, len(samples), detail)
+    blocks = over_blocks(len(samples), threads, work, TENSOR_BLOCK)
+    output = np.concatenate([part for part, _ in blocks])
+    found = {probe: np.concatenate([seen[probe] for _, seen in blocks]) for probe in watched}
+    return output, found, tensor_activity(program, len(samples), detail)

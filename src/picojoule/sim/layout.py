@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from picojoule.errors import Fault, ProgramError, UsageError
-from picojoule.program import OPCODES, Instruction, Program, Span
+from picojoule.program import OPCODES, Instruction, Program, Source, Span
 
 Array = np.ndarray[Any, Any]
 
@@ -160,6 +161,25 @@ def probe_pieces(program: Program, probe: str, column: int) -> list[Piece]:
                         if s.what in ("u", "v", "wait", "spike")})  # fmt: skip
         raise UsageError(Fault("PJ806", f"no such probe: {probe!r}", fix=", ".join(known[:12])))
     return [Piece(what, s.region, s.start, s.stop - s.start, column + s.first) for s in found]
+
+
+def output_pieces(program: Program, probe: str) -> list[Source]:
+    """Where a probe 'node.output' of a tensor program reads.
+
+    Raises UsageError PJ806 for a probe of nothing.
+    """
+    node, _, what = probe.rpartition(".")
+    found = program.where(node, what) if what == "output" else ()
+    if not found:
+        known = sorted({f"{s.node}.output" for s in program.source if s.what == "output"})
+        raise UsageError(Fault("PJ806", f"no such probe: {probe!r}", fix=", ".join(known[:12])))
+    return list(found)
+
+
+def gathered(held: Mapping[str, Array], pieces: Sequence[Source]) -> Array:
+    """The integers of a node from the contents of regions, int64 (samples, size)."""
+    parts = [held[s.region][:, s.start : s.stop].astype(np.int64) for s in pieces]
+    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
 def width(pieces: list[Piece], column: int) -> int:

@@ -5,6 +5,7 @@ It shares no arithmetic with the kernels.  Slow, obvious, and the judge of the f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -225,8 +226,8 @@ def _fan(program: Program) -> dict[str, Array]:
 # ------------------------------------------------------------------------------------ tensor
 
 
-def forward(program: Program, x: Array) -> Array:
-    """Run encoded integers (n, ...) through a tensor program: int32 (n, n_out)."""
+def forward(program: Program, x: Array) -> Mapping[str, Array]:
+    """Run encoded integers (n, ...) through a tensor program: all regions at the end."""
     n = len(x)
     held = {name: np.zeros((n, *region.shape), np.int64)
             for name, region in program.regions.items()}  # fmt: skip
@@ -239,8 +240,7 @@ def forward(program: Program, x: Array) -> Array:
         operands = [held[s.region][:, s.start : s.stop] for s in i.reads]
         for s in i.writes:
             held[s.region][:, s.start : s.stop] = _computed(i, operands)
-    (name,) = [name for name, region in program.regions.items() if region.role == "output"]
-    return held[name].reshape(n, -1).astype(np.int32)
+    return held
 
 
 def _computed(i: Instruction, operands: list[Array]) -> Array:

@@ -34,7 +34,7 @@ class Run:
     activity  the counts, in the detail asked for
     state     spiking: region -> int64 (n, size) final u, v and wait, and 'inflight' int64
               (rows, 4), the spikes under way: sample, steps ahead, axon, how many
-    probes    name -> (n, steps, size): int64, and bool for spikes
+    probes    name -> (n, steps, size): int64, and bool for spikes; tensor: int64 (n, size)
     """
 
     program: Program
@@ -114,7 +114,8 @@ def run(
     x        samples (n, *encoder.shape); for 'events' encoders a raster (n, steps, *shape)
              of 0 and 1, or Events
     steps    steps to run, exactly; default: one inference, latency included
-    probes   'node.u', 'node.v', 'node.wait' or 'node.spike', recorded at the end of each step
+    probes   'node.u', 'node.v', 'node.wait' or 'node.spike', recorded at the end of each step;
+             of a tensor program 'node.output'
     state    of an earlier run: continues it, spikes under way included, without a reset
     detail   counts kept per sample and window ('each'), per window ('steps'), or 'sum'
 
@@ -126,8 +127,8 @@ def run(
     threads = checked_threads(threads)
     samples = checked_samples(program.encoder, x)
     if program.kind == "tensor":
-        output, activity = run_tensor(program, samples, engine, threads, detail)
-        return Run(program, {"output": output}, activity, engine=engine)
+        output, watched, activity = run_tensor(program, samples, engine, threads, probes, detail)
+        return Run(program, {"output": output}, activity, probes=watched, engine=engine)
     steps = program.steps if steps is None else int(steps)
     parts = run_spiking(program, samples, steps, engine, threads, probes, state, detail)
     spikes, final, watched, activity = parts
@@ -146,7 +147,7 @@ def _check_options(
         faults.append(f"no such detail: {detail!r}; known: {', '.join(DETAILS)}")
     if isinstance(probes, str):
         faults.append(f"probes must be a list of names, got the string {probes!r}")
-    if program.kind == "tensor" and (steps is not None or state is not None or len(probes)):
-        faults.append("a tensor program has no steps, state or probes")
+    if program.kind == "tensor" and (steps is not None or state is not None):
+        faults.append("a tensor program has no steps and no state")
     if faults:
         raise UsageError([Fault("PJ806", fault) for fault in faults])

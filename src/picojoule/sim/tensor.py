@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,8 +46,8 @@ class Memory:
         self.held[span.region][:, span.start : span.stop] = values
 
 
-def forward(program: Program, x: Array) -> Array:
-    """Run encoded integers (n, ...) through the program: int32 (n, n_out).
+def forward(program: Program, x: Array) -> Mapping[str, Array]:
+    """Run encoded integers (n, ...) through the program: contents of all regions at the end.
 
     In the program's own order: in a verified program each instruction follows all it waits for.
     """
@@ -55,8 +55,7 @@ def forward(program: Program, x: Array) -> Array:
     for instruction in program.instructions:
         if instruction.op != "barrier":
             RUN[instruction.op](memory, instruction)
-    (name,) = [name for name, region in program.regions.items() if region.role == "output"]
-    return memory.held[name].reshape(len(x), -1).astype(np.int32)
+    return memory.held
 
 
 def _move(memory: Memory, i: Instruction) -> None:

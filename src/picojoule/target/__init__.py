@@ -19,7 +19,7 @@ from picojoule.target.machine import (
     axon_list_bits,
     component_kind,
 )
-from picojoule.target.reader import load, names, parse
+from picojoule.target.reader import load, names, parse, shipped
 from picojoule.target.show import describe, show
 
 __all__ = [
@@ -42,5 +42,6 @@ __all__ = [
     "load",
     "names",
     "parse",
+    "shipped",
     "show",
 ]

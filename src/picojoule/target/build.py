@@ -26,10 +26,14 @@ def build(spec: schema.ModelSpec, tree: Tree, path: str) -> Target:
     chip = spec.system.chip
     array = chip.core.array
     parts: tuple[schema.CoreSpec | schema.ComponentSpec, ...] = (
-        chip.core, *chip.components.values(),
+        chip.core,
+        *chip.components.values(),
     )
     return Target(
-        name=spec.name, kind=spec.kind, title=spec.title, description=spec.description,
+        name=spec.name,
+        kind=spec.kind,
+        title=spec.title,
+        description=spec.description,
         chips=spec.system.chips.value,
         core=_core(chip, tree),
         memories={k: int(size.size) for part in parts for k, size in part.memories.items()},
@@ -50,12 +54,20 @@ def build(spec: schema.ModelSpec, tree: Tree, path: str) -> Target:
 def _core(chip: schema.ChipSpec, tree: Tree) -> CoreType:
     core, grid = chip.core, chip.grid
     limits = tuple(
-        Limit(name, limit.value, limit.source, limit.confidence, limit.note,
-              tree.line((*CHIP, "core", "limits", name)))
+        Limit(
+            name,
+            limit.value,
+            limit.source,
+            limit.confidence,
+            limit.note,
+            tree.line((*CHIP, "core", "limits", name)),
+        )
         for name, limit in core.limits.items()
     )
     return CoreType(
-        type=core.type, count=core.count.value, profile=core.profile,
+        type=core.type,
+        count=core.count.value,
+        profile=core.profile,
         grid=Grid(grid.columns, grid.rows, grid.cores_per_tile),
         limits=Limits(limits),
         choices=tuple((name, tuple(choice.values)) for name, choice in core.choices.items()),
@@ -66,8 +78,15 @@ def _static(chip: schema.ChipSpec, tree: Tree) -> Iterator[StaticTerm]:
     for name, term in chip.static.items():
         low, high = term.power_band or (term.power, term.power)
         yield StaticTerm(
-            name, term.power, low, high, term.source, term.confidence,
-            term.band_source, term.note, tree.line((*CHIP, "static", name)),
+            name,
+            term.power,
+            low,
+            high,
+            term.source,
+            term.confidence,
+            term.band_source,
+            term.note,
+            tree.line((*CHIP, "static", name)),
         )
 
 
@@ -75,8 +94,10 @@ def _prices(spec: schema.ModelSpec, tree: Tree) -> Iterator[Price]:
     chip = spec.system.chip
     places: list[tuple[str, schema.Actions, Path]] = [
         ("core", chip.core.actions, (*CHIP, "core")),
-        *((name, part.actions, (*CHIP, "components", name))
-          for name, part in chip.components.items()),
+        *(
+            (name, part.actions, (*CHIP, "components", name))
+            for name, part in chip.components.items()
+        ),
         ("chip", chip.actions, CHIP),
         ("host", spec.system.host.actions, ("system", "host")),
     ]
@@ -89,11 +110,37 @@ def _price(
     component: str, action: str, spec: schema.PriceSpec | schema.ExcludedSpec, line: int
 ) -> Price:
     if isinstance(spec, schema.ExcludedSpec):
-        return Price(action, component, "", 0, 0, 0, 0, 0, 0, "", "", note=spec.note,
-                     excluded=True, line=line)
+        return Price(
+            action,
+            component,
+            "",
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            "",
+            "",
+            note=spec.note,
+            excluded=True,
+            line=line,
+        )
     low_j, high_j = spec.energy_band or (spec.energy, spec.energy)
     low_s, high_s = spec.time_band or (spec.time, spec.time)
     return Price(
-        action, component, spec.engine, spec.energy, low_j, high_j, spec.time, low_s, high_s,
-        spec.source, spec.confidence, spec.band_source, spec.note, line=line,
+        action,
+        component,
+        spec.engine,
+        spec.energy,
+        low_j,
+        high_j,
+        spec.time,
+        low_s,
+        high_s,
+        spec.source,
+        spec.confidence,
+        spec.band_source,
+        spec.note,
+        line=line,
     )

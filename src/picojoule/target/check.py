@@ -10,21 +10,32 @@ from picojoule.target.machine import Price, Target
 
 # (component, action) as in `picojoule.activity`
 SPIKING_ACTIONS: tuple[tuple[str, str], ...] = (
-    ("core", "neuron.active"), ("core", "neuron.idle"), ("core", "synapse.event"),
-    ("core", "packet.out"), ("core", "hop.ew"), ("core", "hop.ns"),
-    ("chip", "step"), ("chip", "reset"), ("host", "event.in"), ("host", "event.out"),
+    ("core", "neuron.active"),
+    ("core", "neuron.idle"),
+    ("core", "synapse.event"),
+    ("core", "packet.out"),
+    ("core", "hop.ew"),
+    ("core", "hop.ns"),
+    ("chip", "step"),
+    ("chip", "reset"),
+    ("host", "event.in"),
+    ("host", "event.out"),
 )
 TENSOR_ACTIONS: tuple[tuple[str, str], ...] = (
-    ("array", "mac"), ("array", "cycle"),
-    ("vector", "requantize"), ("vector", "add"), ("vector", "cycle"),
-    ("sram", "read"), ("sram", "write"), ("dram", "read"), ("dram", "write"),
+    ("array", "mac"),
+    ("array", "cycle"),
+    ("vector", "requantize"),
+    ("vector", "add"),
+    ("vector", "cycle"),
+    ("sram", "read"),
+    ("sram", "write"),
+    ("dram", "read"),
+    ("dram", "write"),
     ("chip", "inference"),
 )
 
 
-def check_target(
-    target: Target, actions: Iterable[tuple[str, str]] | None = None
-) -> list[Fault]:
+def check_target(target: Target, actions: Iterable[tuple[str, str]] | None = None) -> list[Fault]:
     """Faults of a hardware model: actions without a price (PJ107), prices without a source (PJ106).
 
     actions  (component, action) pairs that must be priced; by default all of its kind of machine
@@ -57,6 +68,8 @@ def _clock_faults(target: Target, price: Price) -> Iterator[Fault]:
         return
     period_s = 1 / target.clock_hz
     if not math.isclose(price.time_s, period_s, rel_tol=1e-9):
-        what = (f"{price.component} cycle takes {price.time_s:g} s, "
-                f"but the clock has a period of {period_s:g} s")
+        what = (
+            f"{price.component} cycle takes {price.time_s:g} s, "
+            f"but the clock has a period of {period_s:g} s"
+        )
         yield Fault("PJ102", what, f"{target.path}:{price.line}")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-ENGINE_SERIAL = "serial"     # actions on this engine overlap with nothing
+ENGINE_SERIAL = "serial"  # actions on this engine overlap with nothing
 
 
 def component_kind(component: str) -> str:
@@ -88,7 +88,7 @@ class Limits(Mapping[str, int]):
         return self.entry(name).value
 
     def __getattr__(self, name: str) -> int:
-        if name.startswith("_") or name == "entries":     # as copy and pickle ask
+        if name.startswith("_") or name == "entries":  # as copy and pickle ask
             raise AttributeError(name)
         try:
             return self.entry(name).value
@@ -246,21 +246,35 @@ class Target:
     def machine_digest(self) -> str:
         """SHA-256 over what decides the bits of a program: formats, limits, geometry."""
         core, grid, array = self.core, self.core.grid, self.array
-        return _digest({
-            "kind": self.kind, "chips": self.chips, "cores": core.count, "profile": core.profile,
-            "grid": [grid.columns, grid.rows, grid.cores_per_tile],
-            "array": [array.rows, array.columns, array.dataflow] if array else None,
-            "choices": {name: sorted(bits) for name, bits in core.choices},
-            "limits": dict(core.limits), "memories": dict(self.memories),
-        })
+        return _digest(
+            {
+                "kind": self.kind,
+                "chips": self.chips,
+                "cores": core.count,
+                "profile": core.profile,
+                "grid": [grid.columns, grid.rows, grid.cores_per_tile],
+                "array": [array.rows, array.columns, array.dataflow] if array else None,
+                "choices": {name: sorted(bits) for name, bits in core.choices},
+                "limits": dict(core.limits),
+                "memories": dict(self.memories),
+            }
+        )
 
     @property
     def price_digest(self) -> str:
         """SHA-256 over what decides a bill: energies, times, engines, static power."""
         prices = {
             f"{kind} {action}": [
-                p.engine, p.energy_j, p.energy_low_j, p.energy_high_j,
-                p.time_s, p.time_low_s, p.time_high_s, p.excluded, p.source, p.confidence,
+                p.engine,
+                p.energy_j,
+                p.energy_low_j,
+                p.energy_high_j,
+                p.time_s,
+                p.time_low_s,
+                p.time_high_s,
+                p.excluded,
+                p.source,
+                p.confidence,
             ]
             for (kind, action), p in self.prices.items()
         }
@@ -274,8 +288,13 @@ def _digest(content: object) -> str:
 
 
 def axon_list_bits(
-    synapses: int, weight_bits: int, *, limits: Limits,
-    delay_bits: int = 0, tag_bits: int = 0, index_bits: int = 0,
+    synapses: int,
+    weight_bits: int,
+    *,
+    limits: Limits,
+    delay_bits: int = 0,
+    tag_bits: int = 0,
+    index_bits: int = 0,
 ) -> int:
     """Bits of synapse memory that the list of one input axon takes; 0 for an empty list.
 

@@ -41,10 +41,14 @@ def load(name_or_path: str | os.PathLike[str]) -> Target:
     is_path = not isinstance(name_or_path, str) or text.endswith(SUFFIXES)
     if is_path or "/" in text or os.sep in text:
         return parse(_read_file(text), text)
-    if text not in names():
-        raise TargetError(_unknown(text))
-    file = _folder() / f"{text}.yaml"
-    return parse(file.read_bytes(), f"{FOLDER}/{text}.yaml")
+    return parse(shipped(text).encode(), f"{FOLDER}/{text}.yaml")
+
+
+def shipped(name: str) -> str:
+    """The YAML text of a shipped model, to copy and change.  Raises TargetError PJ105."""
+    if name not in names():
+        raise TargetError(_unknown(name))
+    return (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def parse(data: bytes, path: str) -> Target:

@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from picojoule import units
 
-PRICED, EXCLUDED = "<priced>", "<excluded>"    # tags that no field of a file can have
+PRICED, EXCLUDED = "<priced>", "<excluded>"  # tags that no field of a file can have
 
 
 def _quantity(kind: str) -> Callable[[object], float]:
@@ -36,6 +36,7 @@ def _quantity(kind: str) -> Callable[[object], float]:
             why = f"{text!r} is negative"
             raise PydanticCustomError("quantity", "{why}", {"why": why})
         return value
+
     return read
 
 

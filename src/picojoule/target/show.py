@@ -27,8 +27,11 @@ def show(target: Target) -> RenderableType:
     return Group(
         Text(f"{target.name}: {target.title}", style="bold"),
         Text(target.description),
-        Text(f"machine {target.machine_digest[:8]}   prices {target.price_digest[:8]}"
-             f"   file {target.path}", style="dim"),
+        Text(
+            f"machine {target.machine_digest[:8]}   prices {target.price_digest[:8]}"
+            f"   file {target.path}",
+            style="dim",
+        ),
         Text(),
         machine_table(target),
         Text(),
@@ -135,6 +138,7 @@ def _ranges(limits: Limits) -> list[tuple[str, str]]:
         if name.endswith("_min") and name.removesuffix("_min") + "_max" in limits:
             continue
         low = limits.get(f"{stem}_min") if name.endswith("_max") else None
-        rows.append((stem if low is not None else name,
-                     str(value) if low is None else f"{low} .. {value}"))
+        rows.append(
+            (stem if low is not None else name, str(value) if low is None else f"{low} .. {value}")
+        )
     return rows

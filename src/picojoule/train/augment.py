@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 Array = np.ndarray
-MARGIN = 3      # pixels of zeros around an image, more than any shift moves its middle
+MARGIN = 3  # pixels of zeros around an image, more than any shift moves its middle
 
 
 def jitter(

@@ -18,7 +18,7 @@ from picojoule.train.model import Model, prepare, samples_of
 from picojoule.train.wiring import NEURONS
 
 Array = np.ndarray
-ROWS = 256      # samples evaluated at once
+ROWS = 256  # samples evaluated at once
 
 
 def evaluate_outputs(

@@ -29,7 +29,7 @@ from picojoule.train.model import (
 Array = np.ndarray
 Augment = Callable[[Array, np.random.Generator], Array]
 Progress = Callable[["Epoch"], None]
-SHUFFLE, AUGMENT = 1, 2     # streams of random numbers
+SHUFFLE, AUGMENT = 1, 2  # streams of random numbers
 SMALLEST = np.float32(1e-3)  # threshold
 
 
@@ -113,9 +113,7 @@ def fit(
     y = np.asarray(y)
     check_data(graph, x, y)
     x = samples_of(graph, x)
-    if epochs < 0 or batch < 1:
-        what = f"epochs={epochs} and batch={batch} must not be negative, nor batch 0"
-        raise UsageError(Fault("PJ806", what))
+    _check_numbers(epochs, batch, lr, seed)
     state = _start(graph, options)
     best, best_accuracy = None, -1.0
     steps = epochs * -(-len(y) // batch)
@@ -147,6 +145,17 @@ def check_data(graph: Graph, x: Array | Events, y: Array) -> None:
             "PJ702", f"labels must be integers 0..{classes - 1}, found {y.min()}..{y.max()}",
             where=f"output {graph.output!r} has {classes} values",
         ))  # fmt: skip
+
+
+def _check_numbers(epochs: int, batch: int, lr: float, seed: int) -> None:
+    faults = [
+        Fault("PJ806", f"{name}={value} is impossible", fix=f"{name} of at least {least}")
+        for name, value, least in (
+            ("epochs", epochs, 0), ("batch", batch, 1), ("lr", lr, 0), ("seed", seed, 0))
+        if not value >= least
+    ]  # fmt: skip
+    if faults:
+        raise UsageError(faults)
 
 
 def _start(graph: Graph, options: Options) -> _State:
@@ -237,17 +246,16 @@ def _step(state: _State, x: Array, y: Array, rate: float, options: Options) -> f
     if not np.isfinite(value):
         raise TrainError(finite_faults(state.graph(state.flat), x, state.adam.count))
     backward(loss)
-    g = state.layout.pack({n: _stored_gradient(n, leaf) for n, leaf in leaves.items()})
-    clip_norm(g, options.clip)
+    g = state.layout.pack({n: stored_gradient(n, leaf) for n, leaf in leaves.items()})
+    if not np.isfinite(clip_norm(g, options.clip)):
+        raise TrainError(finite_faults(state.graph(state.flat), x, state.adam.count))
     state.adam.step(state.flat, g, rate * state.rates)
     _project(state)
     _remember(state, measured, options)
     return value
 
 
-def _targets(
-    teacher: Model | None, x: Array, y: Array, classes: int, options: Options
-) -> Array:
+def _targets(teacher: Model | None, x: Array, y: Array, classes: int, options: Options) -> Array:
     target = ops.smoothed(y, classes, options.smoothing, np.float32)
     if teacher is None:
         return target
@@ -258,10 +266,11 @@ def _targets(
     return np.float32(1 - options.trust) * target + np.float32(options.trust) * p
 
 
-def _stored_gradient(name: str, leaf: Tensor) -> Array | None:
+def stored_gradient(name: str, leaf: Tensor) -> Array | None:
+    """Gradient of what the flat buffer holds: a parameter, or the logarithm of a step."""
     if leaf.grad is None or not is_step(name):
         return leaf.grad
-    return leaf.grad * leaf.data       # of log(step)
+    return leaf.grad * leaf.data
 
 
 def _project(state: _State) -> None:

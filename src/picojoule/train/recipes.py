@@ -20,7 +20,7 @@ from picojoule.train.tune import finetune
 from picojoule.train.wiring import is_spiking
 
 Array = np.ndarray
-HIGH = 16.0         # the largest value of a pixel of load_digits
+HIGH = 16.0  # the largest value of a pixel of load_digits
 
 
 @dataclass(frozen=True)
@@ -50,37 +50,55 @@ SPIKING = Recipe(40, 5e-3, SPIKING_OPTIONS)
 # fewest bits that each recipe is meant for, and the recipe; fewer bits need more training
 RELU_TUNE = (
     (5, Recipe(10, 5e-4, RELU_TUNE_OPTIONS)),
-    (3, Recipe(15, 1e-3, RELU_TUNE_OPTIONS)),
     (1, Recipe(30, 5e-3, RELU_TUNE_OPTIONS)),
 )
-SPIKING_TUNE = ((1, Recipe(8, 1e-3, SPIKING_TUNE_OPTIONS)),)
+SPIKING_TUNE = (
+    (5, Recipe(8, 1e-3, SPIKING_TUNE_OPTIONS)),
+    (1, Recipe(8, 3e-3, SPIKING_TUNE_OPTIONS)),
+)
+
+
+def recipe(graph: Graph, bits: int | None = None) -> Recipe:
+    """What suits a digits network: float training, or fine-tuning at the fewest bits it has."""
+    if bits is None:
+        return SPIKING if is_spiking(graph) else RELU
+    table = SPIKING_TUNE if is_spiking(graph) else RELU_TUNE
+    return next(found for least, found in table if bits >= least)
 
 
 def fit_digits(
-    graph: Graph, x: Array, y: Array, *, seed: int, callback: Progress | None = None
-) -> Graph:
+    graph: Graph, x: Array, y: Array, *, seed: int, epochs: int | None = None,
+    callback: Progress | None = None,
+) -> Graph:  # fmt: skip
     """Train `nn.digits_relu(seed)` or `nn.digits_spiking(seed)` in floating point.
 
-    x (n, 64) with values 0..16; y int (n,).  Raises what `fit` raises, and UsageError PJ802.
+    x (n, 64) with values 0..16; y int (n,); epochs: instead of the recipe's.
+    Raises what `fit` raises, and UsageError PJ802.
     """
     _check_digits(x)
-    recipe = SPIKING if is_spiking(graph) else RELU
-    return fit(graph, x, y, epochs=recipe.epochs, batch=recipe.batch, lr=recipe.lr, seed=seed,
-               callback=callback, options=recipe.options)  # fmt: skip
+    chosen = recipe(graph)
+    return fit(
+        graph, x, y, epochs=chosen.epochs if epochs is None else epochs, batch=chosen.batch,
+        lr=chosen.lr, seed=seed, callback=callback, options=chosen.options,
+    )  # fmt: skip
 
 
 def tune_digits(
     graph: Graph, target: Target, x: Array, y: Array, *, bits: int,
-    activation_bits: int | None = None, seed: int, callback: Progress | None = None,
+    activation_bits: int | None = None, seed: int, epochs: int | None = None,
+    callback: Progress | None = None,
 ) -> tuple[Graph, Program]:  # fmt: skip
-    """Fine-tune either trained network for a target; returns it frozen, and its Program."""
+    """Fine-tune either trained network for a target; returns it frozen, and its Program.
+
+    activation_bits  default: as many as weights; epochs: instead of the recipe's
+    Raises what `finetune` raises, and UsageError PJ802.
+    """
     _check_digits(x)
-    fewest = min(bits, activation_bits or bits)
-    table = SPIKING_TUNE if is_spiking(graph) else RELU_TUNE
-    recipe = next(recipe for least, recipe in table if fewest >= least)
+    chosen = recipe(graph, min(bits, activation_bits or bits))
     return finetune(
-        graph, target, x, y, bits=bits, activation_bits=activation_bits, epochs=recipe.epochs,
-        batch=recipe.batch, lr=recipe.lr, seed=seed, callback=callback, options=recipe.options,
+        graph, target, x, y, bits=bits, activation_bits=activation_bits,
+        epochs=chosen.epochs if epochs is None else epochs, batch=chosen.batch, lr=chosen.lr,
+        seed=seed, callback=callback, options=chosen.options,
     )  # fmt: skip
 
 

@@ -162,8 +162,7 @@ def _float_back(
     )  # fmt: skip
     g_neuron[:2] *= -1
     return tuple(
-        _part(flat.wiring, g_weight, g_neuron, place, shape)
-        for place, shape in zip(places, shapes)
+        _part(flat.wiring, g_weight, g_neuron, place, shape) for place, shape in zip(places, shapes)
     )
 
 
@@ -242,7 +241,7 @@ def in_real_units(wiring: Wiring, done: Pass, step: Array, decay_bits: int) -> P
         for group in wiring.groups
     ])  # fmt: skip
     keep = np.float32(2.0**-decay_bits)
-    v_th = np.maximum(neurons.v_th, 1)      # distances are in thresholds
+    v_th = np.maximum(neurons.v_th, 1)  # distances are in thresholds
     real = Neurons(*(
         x.astype(np.float32) * by
         for x, by in zip((neurons.keep_u, neurons.keep_v, v_th, neurons.bias),

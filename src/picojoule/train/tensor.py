@@ -118,9 +118,7 @@ def accumulate(zero_in: int, x: Array, weight: Array, bias: Array) -> tuple[Arra
     return int_matmul(x, weight, bias, zero_in), (x, weight)
 
 
-def _accumulate_vjp(
-    zero_in: int, step_in: Array, step_w: Array, saved: Any, g: Array
-) -> Grads:
+def _accumulate_vjp(zero_in: int, step_in: Array, step_w: Array, saved: Any, g: Array) -> Grads:
     """Gradients with respect to the reals that x, weight and bias stand for."""
     x, weight = saved
     g = g.astype(np.float32)
@@ -141,9 +139,7 @@ def requantized(
     return out, (x, weight, acc, out, step_out)
 
 
-def _requantized_vjp(
-    op: IntDense, step_in: Array, step_w: Array, saved: Any, g: Array
-) -> Grads:
+def _requantized_vjp(op: IntDense, step_in: Array, step_w: Array, saved: Any, g: Array) -> Grads:
     x, weight, acc, out, step_out = saved
     exact = acc * (np.asarray(step_in) * step_w / step_out)
     level = out - op.zero

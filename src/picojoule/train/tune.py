@@ -6,7 +6,6 @@ import numpy as np
 
 from picojoule.errors import CheckError, Fault, TrainError
 from picojoule.graph import Graph
-from picojoule.graph.ops import IntDense
 from picojoule.passes import check, freeze, lower, quantize, schedule_delays
 from picojoule.program import Program
 from picojoule.sim.run import run
@@ -17,8 +16,8 @@ from picojoule.train.model import samples_of
 from picojoule.train.wiring import is_spiking
 
 Array = np.ndarray
-CALIBRATE = 512     # samples that steps are chosen by
-CONFIRM = 64        # samples on which Program and trainer are compared
+CALIBRATE = 512  # samples that steps are chosen by
+CONFIRM = 64  # samples on which Program and trainer are compared
 
 
 def finetune(
@@ -62,21 +61,7 @@ def start_quantized(
 ) -> Graph:  # fmt: skip
     """The quantized graph with live derivations and the machine's delays: where training starts."""
     live = quantize(graph, target, x[:CALIBRATE], bits=bits, activation_bits=activation_bits)
-    return schedule_delays(share_last_step(live), target)
-
-
-def share_last_step(graph: Graph) -> Graph:
-    """One weight step for all classes where accumulators are the answer.
-
-    They are compared as they are, so classes must not count in different units.
-    """
-    last = graph[graph.output].op
-    if not isinstance(last, IntDense) or last.multiplier is not None:
-        return graph
-    step = graph.params.get(last.step_w)
-    if step is None or np.ndim(step) == 0:
-        return graph
-    return graph.with_params({last.step_w: np.array(np.mean(step))})
+    return schedule_delays(live, target)
 
 
 def confirm(graph: Graph, program: Program, x: Array) -> int:
@@ -91,9 +76,7 @@ def confirm(graph: Graph, program: Program, x: Array) -> int:
     for name in expected.keys() - found.keys():
         what, node = name.split(".", 1)
         found[name] = result.node(node, what)
-    faults = [
-        fault for name in sorted(expected) for fault in _differences(name, expected, found)
-    ]
+    faults = [fault for name in sorted(expected) for fault in _differences(name, expected, found)]
     if faults:
         raise TrainError(faults)
     return sum(array.size for array in expected.values())

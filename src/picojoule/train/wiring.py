@@ -51,9 +51,7 @@ def flatten(graph: Graph) -> Flat:
     """
     names = graph.names(*NEURONS)
     _refuse_others(graph)
-    groups = [
-        _trace(graph, graph[source], name) for name in names for source in graph[name].inputs
-    ]
+    groups = [_trace(graph, graph[source], name) for name in names for source in graph[name].inputs]
     sizes = [graph.types[name].size for name in names]
     stops = np.cumsum(sizes, dtype=np.int64)
     refractory = np.repeat([graph[name].op.refractory for name in names], sizes)
