@@ -11,7 +11,7 @@ import numpy as np
 
 from picojoule import passes, sim, train
 from picojoule.cost import Bill, price
-from picojoule.errors import CheckError, Fault, UsageError
+from picojoule.errors import CheckError, Fault, TargetError, UsageError
 from picojoule.fixed.contract import Events
 from picojoule.frontend.load import load as load_file
 from picojoule.graph import Graph
@@ -21,7 +21,7 @@ from picojoule.report import Report
 from picojoule.report.assess import assess
 from picojoule.report.diff import Difference, difference
 from picojoule.sim import Run
-from picojoule.target import Target
+from picojoule.target import Target, check_target
 from picojoule.target import load as load_target
 
 Samples = np.ndarray | Events
@@ -53,9 +53,14 @@ class Findings(Sequence[Fault]):
 def target(name: str | Path) -> Target:
     """A machine by name (`picojoule targets` lists them), or from your own YAML file.
 
-    Raises TargetError with every fault, its file and line.
+    Raises TargetError with every fault, its file and line; PJ107 for each action that the
+    machine counts and the model does not price.
     """
-    return load_target(name)
+    found = load_target(name)
+    faults = check_target(found)
+    if faults:
+        raise TargetError(faults)
+    return found
 
 
 def load(
@@ -181,7 +186,8 @@ def diff(network: Graph, program: Program, samples: Samples) -> Difference:
 def labelled(data: Labelled) -> Labelled:
     """(samples, labels) or UsageError PJ802."""
     if not isinstance(data, tuple | list) or len(data) != 2:
-        raise UsageError(Fault("PJ802", "data must be a pair (samples, labels)"))
+        what = "data must be a pair (samples, labels)"
+        raise UsageError(Fault("PJ802", what, fix="(x, y), two arrays as long as each other"))
     x, y = data
     return x if isinstance(x, Events) else np.asarray(x), np.asarray(y)
 

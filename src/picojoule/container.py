@@ -150,10 +150,10 @@ def _mapped(path: Path, kind: Kind) -> tuple[Array, int]:
     except OSError as error:
         raise unopened(path, "read", error) from None
     if size < 8:
-        refuse(path, kind, f"{size} bytes are too few for a header")
+        refuse(path, kind, f"{size} bytes are too few for a {kind.name}")
     length = int.from_bytes(bytes(data[:8]), "little")
     if length > HEADER_MAX or length < 2:
-        refuse(path, kind, f"header length {length} is not in 2..{HEADER_MAX}")
+        refuse(path, kind, f"it does not begin like a {kind.name} of Picojoule")
     if 8 + length > size:
         refuse(path, kind, f"header of {length} bytes, but the file has {size}")
     return data, length

@@ -11,7 +11,8 @@ PicojouleError          what users catch
 └── UsageError          PJ8xx  an argument, a path or data is wrong
 
 A `Fault` is one thing that is wrong; an error carries all faults found in one input.
-`CODES` lists each code with its meaning; `docs/errors.md` is generated from it.
+`CODES` lists each code with its meaning; `tests/errors` meets each one, and writes
+`docs/errors.md` from what it met.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ CODES: dict[str, str] = {
     "PJ107": "a hardware model does not price an action that its kind of machine counts",
     # -- fit
     "PJ201": "the network needs more cores than the machine has",
-    "PJ202": "a node has more neurons than one core can hold of it",
+    "PJ202": "a core cannot hold a single neuron of a node",
     "PJ203": "a core would need more synapse memory than it has",
     "PJ204": "a core would need more input axons than it has",
     "PJ205": "a core would need more output axons than it has",
@@ -95,9 +96,9 @@ CODES: dict[str, str] = {
     "PJ208": "the weights do not fit the on-chip memory",
     "PJ209": "the machine does not offer this number of bits",
     "PJ210": "an accumulator could overflow",
-    "PJ211": "quantization left a layer silent or saturated",
-    "PJ212": "a bias acts otherwise on the machine than in the network",
-    "PJ213": "a loop takes longer on the machine than in the network",
+    "PJ211": "quantization left a layer silent or saturated (a warning)",
+    "PJ212": "a bias acts otherwise on the machine than in the network (a warning)",
+    "PJ213": "a loop takes longer on the machine than in the network (a warning)",
     # -- cost
     "PJ301": "the run counted an action that the target does not price",
     "PJ302": "the activity comes from another machine than the one that prices it",

@@ -7,9 +7,11 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from picojoule.train.model import is_step
 from tests.differential.networks import Case
 
 from picojoule.errors import CheckError
+from picojoule.fixed.contract import events_from_raster
 from picojoule.graph import Graph
 from picojoule.passes import PicojouleWarning, check, freeze, lower
 from picojoule.program import Program
@@ -51,8 +53,35 @@ def all_agree(live: Graph, target: Target, x: Array) -> Outputs | None:
     equal(want, integers(reference, want), "reference")
     assert numba.digests == reference.digests, "wait or spikes under way differ"
     assert np.array_equal(numba.activity.counts, reference.activity.counts)
+    if frozen.encoder.kind == "events":
+        _events(frozen, program, x, want)
     _ways_of_running(program, x, want)
     return want
+
+
+def moved(live: Graph, seed: int) -> Graph:
+    """The same graph with every parameter elsewhere, as training could have left it."""
+    rng = np.random.default_rng(seed)
+    found = {}
+    for name, array in live.params.items():
+        noise = rng.normal(size=np.shape(array))
+        if is_step(name):
+            found[name] = array * np.exp(0.7 * noise)
+        elif name.endswith((".decay_u", ".decay_v")):
+            found[name] = np.clip(array + 0.3 * noise, 0, 1)
+        elif name.endswith((".v_th", ".variance")):
+            found[name] = np.abs(array) * np.exp(noise)
+        else:
+            found[name] = array + noise * np.std(array)
+    found.pop("input.step", None)  # the encoder's own
+    return live.with_params({n: a.astype(live.params[n].dtype) for n, a in found.items()})
+
+
+def _events(frozen: Graph, program: Program, x: Array, want: Outputs) -> None:
+    """A raster and its events are the same samples."""
+    events = events_from_raster(x.reshape(*x.shape[:2], -1))
+    equal(want, evaluate_outputs(frozen, events), "events in training")
+    equal(want, integers(run(program, events, threads=1), want), "events")
 
 
 def _ways_of_running(program: Program, x: Array, want: Outputs) -> None:

@@ -2,7 +2,8 @@
 
 tensor()      a Case for a tensor target
 spiking()     a Case for a spiking target
-registers()   a Case whose integers are pinned, at the corners of their registers
+integers()    a Case for a tensor target whose integers are pinned, at the ends of their words
+registers()   the same for a spiking target
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from picojoule.graph.ops import (
     Dense,
     Flatten,
     Input,
+    IntAdd,
     IntCuba,
+    IntDense,
     IntSynapse,
     Relu,
 )
 
 Array = np.ndarray
 Draw = Callable[..., object]
-STYLES = ("normal", "normal", "zeros", "positive", "negative", "tiny", "huge", "wide", "sparse")
+STYLES = (*["normal"] * 5, "zeros", "positive", "negative", "tiny", "huge", "wide", "sparse")
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +118,7 @@ def tensor(draw) -> Case:
     if all(isinstance(node.op, Input | Flatten) for node in net.nodes):
         known.append(_dense(net, known, *known[-1]))
     bits = draw(st.sampled_from([8, 4, 2])), draw(st.sampled_from([8, 4, 2, None]))
-    samples = scaled(net.rng, net.pick(*STYLES[1:]), (draw(st.integers(1, 5)), *shape))
+    samples = scaled(net.rng, net.pick(*STYLES), (draw(st.integers(1, 5)), *shape))
     graph = Graph(
         "tensor", _shuffled(net), known[-1][0], Encoder(kind="affine", shape=shape, step=1 / 32),
         params=net.params,
@@ -213,12 +216,76 @@ def _population(net: Draft, name: str, n: int, groups: list[str]) -> None:
         field: rng.choice([0.0, 1.0, 1 / 4096, rng.random(), rng.random()], shape)
         for field in ("decay_u", "decay_v")
     }
-    v_th = np.abs(scaled(rng, net.pick("normal", "normal", "zeros", "tiny", "wide"), shape))
+    v_th = np.abs(scaled(rng, net.pick("normal", "normal", "tiny", "wide"), shape))
     constants = {**decays, "v_th": v_th}
     if net.pick(False, True):
         constants["bias"] = net.numbers(net.pick((), (n,)), 0.2)
     named = {field: net.param(f"{name}.{field}", x) for field, x in constants.items()}
     net.node(CubaLif(refractory=net.pick(1, 1, 2, 3, 63), **named), *groups, name=name)
+
+
+# ------------------------------------------------------------------------------ integers
+
+
+@st.composite
+def integers(draw) -> Case:
+    """IntDense and IntAdd with any multiplier, exponent, zero points and limits."""
+    net = draft(draw)
+    n, pinned = draw(st.integers(1, 4)), {}
+    form = net.pick(Format(8), Format(8, signed=False), Format(2))
+    encoder = Encoder(kind="affine", shape=(n,), zero=int(corners(net, form.low, form.high, ())),
+                      format=form)  # fmt: skip
+    known = [(net.node(Input(shape=(n,)), name="input"), n, encoder.zero)]
+    for kind in draw(st.lists(st.sampled_from("ddda"), min_size=1, max_size=5)):
+        known.append((_int_add if kind == "a" else _int_dense)(net, pinned, known))
+    graph = Graph("integers", _shuffled(net), known[-1][0], encoder,
+                  params={"one": np.ones(())}, pinned=pinned)  # fmt: skip
+    return Case(graph, net.rng.normal(0, 100, (net.pick(4, 1, 40), n)))
+
+
+Known = list[tuple[str, int, int]]  # node, size, zero point
+
+
+def _limits(net: Draft) -> dict[str, int]:
+    low, high = net.pick((-128, 127), (0, 255), (0, 3), (-2, 1), (-1, 7))
+    return {"low": low, "high": high, "zero": int(net.rng.integers(low, high + 1))}
+
+
+def _scalings(net: Draft, n: int, lowest: int, highest: int) -> tuple[Array, Array]:
+    """Multipliers and exponents of rule T4, 0 and 0 among them."""
+    multiplier = corners(net, 2**30, 2**31 - 1, n)
+    exponent = net.rng.integers(lowest, highest + 1, n)
+    nothing = net.rng.random(n) < 0.1
+    return np.where(nothing, 0, multiplier), np.where(nothing, 0, exponent)
+
+
+def _int_dense(net: Draft, pinned: dict[str, Pinned], known: Known) -> tuple[str, int, int]:
+    name, n = f"dense{len(net.nodes)}", net.pick(3, 1, 4)
+    source, n_in, zero_in = net.pick(*known)
+    bias = net.pick(10, 2**20, 2**31 - 1 - 2**19)
+    multiplier, exponent = _scalings(net, n, *net.pick((-12, 2), (-31, 31)))
+    constants = {
+        "weight": (corners(net, -127, 127, (n, n_in)), Format(8)),
+        "bias": (corners(net, -bias, bias, n), Format(32)),
+        "multiplier": (multiplier, Format(32)), "exponent": (exponent, Format(8)),
+    }  # fmt: skip
+    named = {field: _pin(pinned, f"{name}.{field}", *c) for field, c in constants.items()}
+    op = IntDense(**named, step_in="one", step_w="one", step_out="one", zero_in=zero_in,
+                  features=n, **_limits(net))  # fmt: skip
+    return net.node(op, source, name=name), n, op.zero
+
+
+def _int_add(net: Draft, pinned: dict[str, Pinned], known: Known) -> tuple[str, int, int]:
+    name, (a, n, zero_a) = f"add{len(net.nodes)}", net.pick(*known)
+    b, _, zero_b = net.pick(*(k for k in known if k[1] == n))
+    multiplier, exponent = _scalings(net, 3, -8, 0)
+    if net.pick(False, True):
+        multiplier, exponent = _scalings(net, 3, -31, 31)
+    scaling = _pin(pinned, f"{name}.scaling", np.stack([multiplier, exponent], 1).ravel(),
+                   Format(32))  # fmt: skip
+    op = IntAdd(scaling=scaling, step_a="one", step_b="one", step_out="one", zero_a=zero_a,
+                zero_b=zero_b, left_shift=net.pick(20, 20, 8), **_limits(net))  # fmt: skip
+    return net.node(op, a, b, name=name), n, op.zero
 
 
 # ----------------------------------------------------------------------------- registers
@@ -270,8 +337,9 @@ def _pinned_synapses(
     if least + delay:
         source = net.node(Delay(steps=least + delay), source)
     low, high = rules.weight_exponent_min, rules.weight_exponent_max
+    exponent = net.pick(high, high, 0, net.rng.integers(low, high + 1), -1, low)
     op = IntSynapse(
-        weight=weight, step_w="unit", exponent=net.draw(st.integers(low, high)), delay=delay,
+        weight=weight, step_w="unit", exponent=int(exponent), delay=delay,
         bits=9 - dropped, dropped=dropped, features=n, sparse=net.pick(False, True),
     )  # fmt: skip
     return net.node(op, source, name=name)

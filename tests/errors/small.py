@@ -60,10 +60,10 @@ def tensor_program():
     return pj.compile(dense(), pj.target(TENSOR), calibrate=samples())
 
 
-def model(change, name=SPIKING):
+def model(change, name=SPIKING, count=1):
     """A shipped hardware model as `mine.yaml`, its text changed by (pattern, replacement)."""
     text = (MODELS / f"{name}.yaml").read_text(encoding="utf-8")
-    changed, found = re.subn(*change, text, count=1, flags=re.M)
+    changed, found = re.subn(*change, text, count=count, flags=re.M)
     assert found, f"nothing in {name} matches {change[0]}"
     Path("mine.yaml").write_text(changed, encoding="utf-8")
     return pj.target("mine.yaml")

@@ -72,16 +72,11 @@ def pj107():
 
 
 def pj201():
-    pj.compile(spikes((6, 2000, 3)), limit("count", 1))
+    pj.compile(spikes((6, 200, 3)), limit("neurons", 1))
 
 
 def pj202():
-    pj.compile(shared_delays(), limit("neurons", 1))
-
-
-def shared_delays():
-    """Neurons whose synapses no partition can divide by fewer than one input axon."""
-    return spikes()
+    pj.compile(spikes(), limit("neurons", 0))
 
 
 def pj203():
@@ -109,10 +104,7 @@ def pj207_field():
 
 
 def pj208():
-    text = "weight"
-    found = pj.target(TENSOR)
-    assert text in found.memories
-    pj.compile(dense((6, 64, 3)), limit("weight", "64 B", TENSOR), calibrate=samples())
+    pj.compile(dense(), limit("filter", "8 B", TENSOR), calibrate=samples())
 
 
 def pj209():
@@ -120,20 +112,14 @@ def pj209():
 
 
 def pj210():
-    net = dense((70_000, 2, 2))
-    pj.compile(net, pj.target(TENSOR), calibrate=np.ones((1, 70_000)))
+    model((r"(\b(filter|input): {size: )[^,]+", r"\g<1>1 MiB"), TENSOR, count=2)
+    pj.compile(dense((70_000, 2, 2)), pj.target("mine.yaml"), calibrate=np.ones((1, 70_000)))
 
 
 def pj211():
-    net = spikes()
-    weight = net["fc1"].op.weight if "fc1" in net else next(iter(net.params))
-    pj.compile(net.with_params({weight: tiny(net.params[weight])}), pj.target(SPIKING), bits=2)
-
-
-def tiny(weight):
-    """Weights of which all but one vanish beside it."""
-    out = np.full(weight.shape, 1e-9)
-    return out
+    """Weights that vanish beside the threshold."""
+    net = events()
+    pj.compile(net.with_params({"w": np.full((2, 2), 1e-9)}), pj.target(SPIKING))
 
 
 def pj212():

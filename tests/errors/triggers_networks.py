@@ -185,7 +185,7 @@ def pj603():
 
 def pj604():
     program = spiking_program()
-    parse(str(program).replace("lif ", "leaf ", 1), program.arrays)
+    parse(str(program).replace("barrier", "barier", 1), program.arrays)
 
 
 def pj605():

@@ -103,10 +103,11 @@ def targets(
     json: AsJson = False,
 ) -> None:
     """List the machines, or show one: geometry, limits, formats, prices and their sources."""
+    from picojoule import api
     from picojoule.target import load, names, show
 
     if name is not None:
-        machine = load(name)
+        machine = api.target(name)
         say(show(machine), _machine_data(machine), json)
         return
     machines = [load(each) for each in names()]
@@ -164,7 +165,7 @@ def compile(
     from picojoule.cli.samples import read_samples
     from picojoule.program.files import save
 
-    path = output(out, network.with_suffix(".pjp"), network, calibrate)
+    path = output(out, network, ".pjp", calibrate)
     graph = api.load(network, dt=dt, dialect=dialect, steps=steps)
     samples = None if calibrate is None else read_samples(calibrate)[0]
     program = api.compile(
@@ -208,7 +209,7 @@ def run(
     from picojoule.program.files import load
     from picojoule.sim.files import save_run
 
-    path = output(out, program.with_suffix(".pjr"), program, samples)
+    path = output(out, program, ".pjr", samples)
     x, y = read_samples(samples)
     done = api.run(load(program), x, steps=steps, engine=engine, threads=threads)  # type: ignore[arg-type]
     save_run(done, path)
@@ -286,7 +287,7 @@ def finetune(
     from picojoule.cli.samples import read_labelled
     from picojoule.graph.files import save
 
-    path = output(out, network.with_suffix(".tuned.pjg"), network, data)
+    path = output(out, network, ".tuned.pjg", data)
     graph = api.load(network, dt=dt, dialect=dialect, steps=steps)
     x, y = read_labelled(data)
     with Lines(f"fine-tuning for {target}", epochs) as lines:

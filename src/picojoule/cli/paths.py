@@ -10,14 +10,14 @@ from picojoule.container import regular, unopened
 from picojoule.errors import Fault, UsageError
 
 
-def output(asked: Path | None, default: Path, *inputs: Path | None) -> Path:
-    """The path to write to.
+def output(asked: Path | None, source: Path, suffix: str, *inputs: Path | None) -> Path:
+    """The path to write to: the one asked for, else that of `source` with another suffix.
 
     Raises UsageError PJ801 where nothing can be written, PJ806 where an input lies there.
     """
-    path = regular(asked or default)
+    path = regular(asked or regular(source).with_suffix(suffix))
     _require_folder(path)
-    for other in inputs:
+    for other in (source, *inputs):
         if other is not None and _same(path, other):
             what = f"the output {str(path)!r} would replace an input of this command"
             raise UsageError(Fault("PJ806", what, fix="another path for --out"))
@@ -29,9 +29,11 @@ def page(out: Path, source: Path, samples: Path | None) -> tuple[Path, Path]:
     if out.suffix.lower() == ".json":
         what = f"the page cannot be {str(out)!r}: its JSON goes there"
         raise UsageError(Fault("PJ806", what, fix=f"--out {out.with_suffix('.html')}"))
+    out = output(out, source, ".html", samples)
     beside = out.with_suffix(".json")
-    made = () if source.suffix == ".json" else (source,)
-    return output(out, out, source, samples), output(beside, beside, *made, samples)
+    if source.suffix.lower() != ".json":
+        beside = output(beside, source, ".json", samples)
+    return out, beside
 
 
 def _require_folder(path: Path) -> None:

@@ -69,7 +69,9 @@ def find_dialect(dialect: Dialect | str, dt: float | None) -> Dialect:
     if isinstance(dialect, str):
         if dialect not in DIALECTS:
             known = ", ".join(sorted(DIALECTS))
-            raise UsageError(Fault("PJ806", f"no such NIR dialect: {dialect!r}", fix=known))
+            raise UsageError(
+                Fault("PJ806", f"no such NIR dialect: {dialect!r}", fix=f"one of {known}")
+            )
         dialect = DIALECTS[dialect]
     faults = _option_faults(dialect)
     if faults:
@@ -77,7 +79,8 @@ def find_dialect(dialect: Dialect | str, dt: float | None) -> Dialect:
     if dt is None:
         dt = dialect.dt
     if dt is not None and not (isinstance(dt, Real) and 0 < dt < math.inf):
-        raise FrontendError(Fault("PJ503", f"dt must be a positive number of seconds, got {dt!r}"))
+        what = f"dt must be a positive number of seconds, got {dt!r}"
+        raise FrontendError(Fault("PJ503", what, fix="dt=1e-4, for example"))
     return replace(dialect, dt=None if dt is None else float(dt))
 
 
@@ -161,7 +164,7 @@ def _time_faults(p: Mapping[str, Array], dialect: Dialect) -> list[Fault]:
             faults.append(Fault(
                 "PJ503", f"dt {dialect.dt:g} s is longer than {name} {shortest:g} s: "
                 "Euler's rule would overshoot",
-                fix=f"dt of at most {shortest:g}, or integrator='exact'",
+                fix=f"dt of at most {shortest:g} s, or dialect='ode-exact'",
             ))  # fmt: skip
     return faults
 

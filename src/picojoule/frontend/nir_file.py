@@ -119,7 +119,9 @@ def _items(listed: list[Any], data: bytes) -> Iterator[Item]:
 
 
 def _with_help(faults: list[Fault]) -> list[Fault]:
-    """The same faults; the last unsupported node also says what is supported."""
+    """The same faults with a way out; of unsupported nodes the last says what is supported."""
     last = max((k for k, f in enumerate(faults) if f.code == "PJ502"), default=-1)
     fix = f"supported: {', '.join(SUPPORTED)}"
-    return [Fault(f.code, f.what, fix=fix) if k == last else f for k, f in enumerate(faults)]
+    again = "write the file again with nir.write"
+    fixes = [fix if k == last else again * (f.code == "PJ501") for k, f in enumerate(faults)]
+    return [Fault(f.code, f.what, fix=mend) for f, mend in zip(faults, fixes)]

@@ -63,6 +63,8 @@ def unpack(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
             reader.file(file)
     except DAMAGED as error:
         text = " ".join(str(error).split())[:200] or type(error).__name__
+        if "signature not found" in text:
+            text = "it does not begin like one"
         reader.fault("PJ501", f"not a readable HDF5 file: {text}")
     return reader.found, reader.arrays
 

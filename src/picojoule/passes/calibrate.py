@@ -63,9 +63,12 @@ def _check(graph: Graph, samples: np.ndarray) -> None:
             f" {graph.name!r} takes [{', '.join(map(str, wanted))}]",
         ))  # fmt: skip
     if samples.dtype.kind not in "biuf":
-        raise UsageError(Fault("PJ802", f"calibration samples are {samples.dtype}, not numbers"))
+        what = f"calibration samples are {samples.dtype.name}, not numbers"
+        raise UsageError(Fault("PJ802", what))
     if samples.dtype.kind == "f" and not np.isfinite(samples).all():
-        raise UsageError(Fault("PJ807", "a calibration sample is not finite"))
+        first = tuple(map(int, np.argwhere(~np.isfinite(samples))[0]))
+        what = f"calibration samples have values that are not finite, the first at {first}"
+        raise UsageError(Fault("PJ807", what, fix="leave those samples out"))
 
 
 def peaks(graph: Graph, name: str, seen: dict[str, np.ndarray] | None) -> Peaks:

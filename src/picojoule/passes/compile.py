@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from picojoule.passes.fold_batch_norm import fold_batch_norm
 from picojoule.passes.freeze import freeze
 from picojoule.passes.lower import lower
 from picojoule.passes.quantize import quantize
-from picojoule.passes.schedule_delays import schedule_delays
+from picojoule.passes.schedule_delays import schedule_delays, stretched_loops
+from picojoule.passes.warning import PicojouleWarning
 from picojoule.program import Program
 from picojoule.program.listing import listing
 from picojoule.target import Target
@@ -31,6 +33,7 @@ def compile_graph(
 
     calibrate  samples to choose scales by; tensor targets need them for float networks
     dump       a directory for the text of every stage: 00-load.txt, 01-canonicalise.txt, ...
+    Warns (PicojouleWarning) PJ211, PJ212, and PJ213 where a loop takes longer on the machine.
     Raises CheckError with every fault where the network does not fit.
     """
     faults = check(graph, target, bits=bits, activation_bits=activation_bits)
@@ -42,11 +45,18 @@ def compile_graph(
     graph = stage("fold_batch_norm", fold_batch_norm(graph))
     graph = stage("quantize", quantize(
         graph, target, calibrate, bits=bits, activation_bits=activation_bits))  # fmt: skip
+    if target.kind == "spiking":
+        _warn(stretched_loops(graph, target))
     graph = stage("schedule_delays", schedule_delays(graph, target))
     graph = stage("freeze", freeze(graph))
     program = lower(graph, target)
     stage.write("lower", listing(program, target.core.limits))
     return program
+
+
+def _warn(faults: list[Fault]) -> None:
+    for fault in faults:
+        warnings.warn(str(fault), PicojouleWarning, stacklevel=3)
 
 
 class _Stages:

@@ -148,9 +148,9 @@ def _fault(population: Population, neuron: int, fan: int, target: Target) -> Fau
         "PJ203": "fewer weight bits, or sparser weights",
     }
     return Fault(
-        code, f"one neuron of node {population.name!r} needs {needed} {what};"
-        f" a core of {target.name!r} has {offered}",
-        where=target.where(f"core.limits.{limit}"), fix=fixes.get(code, "a smaller layer"),
+        code, f"one neuron of node {population.name!r} needs more {what} ({needed})"
+        f" than a core of {target.name!r} has ({offered})",
+        where=target.where(f"core.limits.{limit}"), fix=fixes.get(code, "another target"),
     )  # fmt: skip
 
 

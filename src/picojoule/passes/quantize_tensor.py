@@ -184,7 +184,8 @@ def _add(
 def _activation_faults(name: str, values: np.ndarray, step: float, high: int) -> list[Fault]:
     acting = np.any(values != 0)
     if acting and not np.any(np.rint(values / step)):
-        return [Fault("PJ211", f"every activation of {name!r} quantizes to 0")]
+        return [Fault("PJ211", f"every activation of {name!r} quantizes to 0",
+                      fix="more activation bits, or other calibration samples")]  # fmt: skip
     clipped = float((values / step > high + 0.5).mean())
     if clipped <= CLIPPED_MAX:
         return []

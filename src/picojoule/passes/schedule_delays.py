@@ -70,8 +70,8 @@ def stretched_loops(graph: Graph, target: Target) -> list[Fault]:
     """PJ213 for each recurrent edge that the machine cannot make as quick as the network's."""
     stretched = _timing(graph, _edges(graph, target)).stretched
     return [
-        Fault("PJ213", f"the loop through {group!r} takes {extra} steps more on {target.name!r}"
-              " than in the network", fix=f"a Delay of {extra} more steps in the loop")
+        Fault("PJ213", f"the loop through {group!r} is longer on {target.name!r} than in the"
+              f" network, by steps: {extra}", fix=f"a Delay longer by {extra} in the loop")
         for group, extra in sorted(stretched.items())
     ]  # fmt: skip
 

@@ -46,9 +46,9 @@ def load(path: str | Path, *, verify: bool = False) -> Program:
     program = container.checked(Path(path), KIND, lambda: _assembled(about, arrays))
     verify_structure(program, content=verify, where=str(path))
     if verify and program.digest != about.get("digest"):
-        told = str(about.get("digest"))[:64]
-        what = f"its content has digest {program.digest}, but names {told!r}"
-        raise ProgramError(Fault("PJ605", what, where=str(path)))
+        told = str(about.get("digest"))[:16]
+        what = f"its content has digest {program.digest[:16]}..., but the file says {told!r}..."
+        raise ProgramError(Fault("PJ605", what, where=str(path), fix=KIND.fix))
     return program
 
 

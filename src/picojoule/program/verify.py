@@ -79,7 +79,7 @@ def faults(program: Program, *, content: bool = True, where: str = "") -> list[F
         found += [*_update_faults(program), *_flow_faults(program), *index_faults(program)]
     if content and not found:
         found += content_faults(program)
-    return [Fault("PJ603", what, where=where) for what in found]
+    return [Fault("PJ603", what, where=where, fix="compile the network again") for what in found]
 
 
 # --------------------------------------------------------------------------------- the program

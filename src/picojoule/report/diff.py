@@ -72,16 +72,28 @@ def difference(network: Graph, program: Program, samples: Samples) -> Difference
     Raises UsageError PJ806 where the program does not stem from the network, and what running
     raises.
     """
+    _require_kin(network, program)
     floats = interpret(network, samples)
     compare = _spiking if program.kind == "spiking" else _tensor
     nodes, run = compare(network, program, samples, floats)
-    if not nodes:
-        what = f"program {program.name!r} holds no node of network {network.name!r}"
-        raise UsageError(Fault("PJ806", what, fix="compile this network, then compare"))
     agreement = None
     if program.readout.kind != "none":
         agreement = float(np.mean(answers(network, floats) == run.answers()))
     return Difference(network.name, program.target, run.samples, tuple(nodes), agreement)
+
+
+def _require_kin(network: Graph, program: Program) -> None:
+    """Raise UsageError PJ806 unless all that the program computes are nodes of the network."""
+    sizes: dict[str, int] = {}
+    for s in program.source:
+        if s.what in ("output", "spike"):
+            sizes[s.node] = max(sizes.get(s.node, 0), s.first + s.stop - s.start)
+    shared = [name for name in sizes if name in network]
+    spiking = bool(network.names(CubaLif))
+    fits = all(network.types[name].size == sizes[name] for name in shared)
+    if not shared or not fits or spiking != (program.kind == "spiking"):
+        what = f"program {program.name!r} does not stem from network {network.name!r}"
+        raise UsageError(Fault("PJ806", what, fix="compile this network, then compare"))
 
 
 # -------------------------------------------------------------------------------------- tensor

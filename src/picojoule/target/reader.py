@@ -84,9 +84,9 @@ def _read_file(path: str) -> bytes:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise TargetError(
-            Fault("PJ105", f"cannot read the hardware model '{path}': {reason}")
-        ) from None
+        what = f"cannot read the hardware model '{path}': {reason}"
+        fix = "the path of a .yaml file, or a name of `picojoule targets`"
+        raise TargetError(Fault("PJ105", what, fix=fix)) from None
 
 
 def _unknown(name: str) -> Fault:
@@ -136,9 +136,10 @@ def _fault(details: ErrorDetails, tree: Tree, path: str) -> Fault:
     if kind == "quantity":
         return Fault("PJ103", f"{dotted}: {details['msg']}", where)
     if kind == "missing" and name in ("source", "confidence"):
-        return Fault("PJ106", f"{dotted} is missing: each number says where it comes from", where)
+        what = f"{dotted} is missing: each number says where it comes from"
+        return Fault("PJ106", what, where, f"add '{name}' beside the number")
     if kind == "missing":
-        return Fault("PJ102", f"the field {dotted} is missing", where)
+        return Fault("PJ102", f"the field {dotted} is missing", where, f"add '{name}'")
     if kind == "extra_forbidden":
         return Fault("PJ102", f"unknown field {dotted}", where, _nearest_field(name))
     return Fault("PJ102", f"{dotted}: {_plain(details)}", where)

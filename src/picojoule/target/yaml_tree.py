@@ -29,6 +29,7 @@ from picojoule.errors import Fault
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
+FIX = "close brackets and quotes here or before, and indent with spaces"
 
 INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
 FRACTION = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
@@ -83,10 +84,11 @@ def read_tree(data: bytes, name: str) -> Tree:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}" if mark else name
-        tree.faults.append(Fault("PJ101", f"not valid YAML: {error.problem}", where))
+        what = f"not valid YAML: {error.problem}"
+        tree.faults.append(Fault("PJ101", what, where, FIX))
     except (YAMLError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
-        tree.faults.append(Fault("PJ101", f"not valid YAML: {first}", name))
+        tree.faults.append(Fault("PJ101", f"not valid YAML: {first}", name, FIX))
     return tree
 
 
