@@ -49,9 +49,10 @@ def test_truncated(fails, room, name, part):
 
 @pytest.mark.parametrize("name", READERS)
 def test_no_path_at_all(fails, name):
-    code, (command, _, *more) = reading(name)
+    _, command, *more = READERS[name]
+    data = ["data.npz"] * (command == "report")
     for path in (".", "..", "/", ""):
-        fails("PJ801", command, path, *more)
+        fails("PJ801", command, path, *data, *more)
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -163,7 +164,8 @@ GOOD = np.ones((2, 6))
     ({"x": np.ones(6)}, "PJ802"), ({"x": np.float64(1)}, "PJ802"), ({"x": GOOD[:, :5]}, "PJ802"),
     ({"x": GOOD[:0]}, "PJ803"), ({"x": GOOD * np.nan}, "PJ807"), ({"x": GOOD * np.inf}, "PJ807"),
     ({"x": GOOD, "y": np.arange(3)}, "PJ802"), ({"x": GOOD, "y": np.array(["a", "b"])}, "PJ802"),
-    ({"x": GOOD, "y": np.array([0.5, 1])}, "PJ802"), ({"x": GOOD, "y": np.eye(2, dtype=int)}, "PJ802"),
+    ({"x": GOOD, "y": np.array([0.5, 1])}, "PJ802"),
+    ({"x": GOOD, "y": np.eye(2, dtype=int)}, "PJ802"),
 ])  # fmt: skip
 def test_wrong_arrays(fails, arrays, code):
     np.savez("bad.npz", **arrays)
@@ -173,7 +175,8 @@ def test_wrong_arrays(fails, arrays, code):
 
 @pytest.mark.parametrize("arrays, code", [
     ({"x": GOOD}, "PJ802"), ({"x": GOOD, "y": np.array([0, 3])}, "PJ702"),
-    ({"x": GOOD, "y": np.array([0, -1])}, "PJ702"), ({"x": GOOD[:, :5], "y": np.arange(2)}, "PJ802"),
+    ({"x": GOOD, "y": np.array([0, -1])}, "PJ702"),
+    ({"x": GOOD[:, :5], "y": np.arange(2)}, "PJ802"),
     ({"x": GOOD * np.nan, "y": np.arange(2)}, "PJ807"),
 ])  # fmt: skip
 @pytest.mark.parametrize("net, target", [("dense.pjg", TENSOR), ("spikes.pjg", SPIKING)])
