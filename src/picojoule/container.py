@@ -153,7 +153,7 @@ def _mapped(path: Path, kind: Kind) -> tuple[Array, int]:
         refuse(path, kind, f"{size} bytes are too few for a {kind.name}")
     length = int.from_bytes(bytes(data[:8]), "little")
     if length > HEADER_MAX or length < 2:
-        refuse(path, kind, f"it does not begin like a {kind.name} of Picojoule")
+        refuse(path, kind, f"it does not begin like a {kind.name}: header of {length} bytes")
     if 8 + length > size:
         refuse(path, kind, f"header of {length} bytes, but the file has {size}")
     return data, length

@@ -209,6 +209,7 @@ def test_archives_that_unpack_to_too_much(fails, monkeypatch):
 
 @pytest.mark.parametrize("name, content", [
     ("a.npz", b""), ("a.npz", b"PK\x03\x04garbage"), ("a.npy", b""), ("a.npy", b"\x93NUMPY\x01"),
+    ("a.npy", b"\x93NUMPY\x01\x00\x40\x00" + b"{'shape': (1, 2), ((".ljust(64)),
     ("a.npy", b"PK\x03\x04garbage"), ("a.npy", b"\x93NUMPY\x09\x00" + bytes(99)),
     ("a.csv", b"1,2,x\n"), ("a.csv", b"1,2\n1,2,3\n"), ("a.csv", b"\xff\xfe\x00"),
     ("a.txt", b"1,2\n"),

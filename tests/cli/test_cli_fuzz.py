@@ -7,7 +7,7 @@ import pytest
 from cli_room import listing
 
 SPIKING, TENSOR = "loihi1", "systolic_int8"
-TRIALS = 1500
+TRIALS = 60
 KINDS = {
     "spikes.pjg": ("compile", "spikes.pjg", "-t", SPIKING, "-o", "out.pjp"),
     "dense.pjg": ("check", "dense.pjg", "-t", TENSOR),

@@ -7,7 +7,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from picojoule.train.model import is_step
 from tests.differential.networks import Case
 
 from picojoule.errors import CheckError
@@ -20,6 +19,7 @@ from picojoule.program.listing import listing, parse
 from picojoule.sim.run import Run, run
 from picojoule.target import Target
 from picojoule.train import evaluate_outputs, start_quantized
+from picojoule.train.model import is_step
 
 Array = np.ndarray
 Outputs = dict[str, Array]

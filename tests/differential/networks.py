@@ -263,9 +263,10 @@ def _int_dense(net: Draft, pinned: dict[str, Pinned], known: Known) -> tuple[str
     name, n = f"dense{len(net.nodes)}", net.pick(3, 1, 4)
     source, n_in, zero_in = net.pick(*known)
     bias = net.pick(10, 2**20, 2**31 - 1 - 2**19)
-    multiplier, exponent = _scalings(net, n, *net.pick((-12, 2), (-31, 31)))
+    top, *exponents = net.pick((2, -5, 0), (127, -12, 2), (127, -31, 31))
+    multiplier, exponent = _scalings(net, n, *exponents)
     constants = {
-        "weight": (corners(net, -127, 127, (n, n_in)), Format(8)),
+        "weight": (corners(net, -top, top, (n, n_in)), Format(8)),
         "bias": (corners(net, -bias, bias, n), Format(32)),
         "multiplier": (multiplier, Format(32)), "exponent": (exponent, Format(8)),
     }  # fmt: skip

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.differential.agree import all_agree, quantized
+from tests.differential.networks import Case
 
+from picojoule.errors import CheckError
 from picojoule.fixed.contract import Encoder, Readout
 from picojoule.graph import Graph, Node
 from picojoule.graph.ops import CubaLif, Delay, Dense, Input
 from picojoule.passes import check
-from tests.differential.agree import all_agree, quantized
-from tests.differential.networks import Case
+from picojoule.train import finetune
 
 
 def one_population(weight, v_th, *, delays=()):
@@ -66,3 +68,19 @@ def test_a_network_of_nothing_but_its_input(machines):
     if not check(graph, machines["tensor"]):
         case = Case(graph, SAMPLES, 8)
         assert all_agree(quantized(case, machines["tensor"]), machines["tensor"], SAMPLES)
+
+
+@pytest.mark.xfail(strict=True, reason="refused by freeze, once all epochs are done")
+def test_a_bias_far_above_its_weights_is_refused_before_training(machines):
+    """Its integer, in units of step_in * step_w, does not fit 32 bits (PJ207)."""
+    params = {"w": np.full((2, 2), 1e-9), "b": np.array([0.5, -0.5])}
+    nodes = (
+        Node("input", Input(shape=(2,))),
+        Node("fc", Dense(weight="w", bias="b", features=2), ("input",)),
+    )
+    graph = Graph("far", nodes, "fc", Encoder(kind="affine", shape=(2,)), params=params)
+    epochs = []
+    with pytest.raises(CheckError, match="PJ207"):
+        finetune(graph, machines["tensor"], SAMPLES, np.array([0, 1]), bits=8, epochs=1,
+                 callback=epochs.append)  # fmt: skip
+    assert not epochs

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from tests.graph.build import Draft, residual
+from tests.graph.build import recurrent as recurrent_net
+from tests.graph.build import spiking as spiking_net
 
 from picojoule.fixed.contract import Encoder, Readout
 from picojoule.graph import Graph
 from picojoule.graph.ops import Input
 from picojoule.train import Options, accuracy, fit, start_quantized
-from tests.graph.build import Draft, residual
-from tests.graph.build import recurrent as recurrent_net
-from tests.graph.build import spiking as spiking_net
 
 pytestmark = pytest.mark.filterwarnings("ignore::picojoule.passes.PicojouleWarning")
 SAMPLES, CLASSES = 16, 4

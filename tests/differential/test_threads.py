@@ -9,13 +9,15 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import picojoule as pj
 from picojoule import nn
+from picojoule.train import fit
 
 ROOT = Path(__file__).parents[2]
 BITS = (8, 4, 2, 4)  # of each caller's program
@@ -73,6 +75,37 @@ def test_one_program_run_by_four_callers():
 
     with ThreadPoolExecutor(CALLERS) as callers:
         assert all(found == want for found in callers.map(one, (1, 2, 3, 4)))
+
+
+@pytest.mark.xfail(strict=True, reason="limits of BLAS threads are the process's, not nested")
+def test_training_beside_training_keeps_blas_to_one_thread():
+    """A enters, B enters, A leaves: B still trains on one thread, and then all is as before."""
+    network = networks()["systolic_int8"]
+    data = np.random.default_rng(0).random((8, 12)), np.arange(8) % 4
+    entered, both, left = Event(), Event(), Event()
+    seen = []
+
+    def first(epoch):
+        entered.set()
+        assert both.wait(60)
+
+    def second(epoch):
+        both.set()
+        assert left.wait(60)
+        seen.append(blas_threads())
+
+    with threadpool_limits(2, "blas"), ThreadPoolExecutor(2) as callers:
+        a = callers.submit(fit, network, *data, epochs=1, callback=first)
+        assert entered.wait(60)
+        b = callers.submit(fit, network, *data, epochs=1, callback=second)
+        a.result()
+        left.set()
+        b.result()
+        assert (seen, blas_threads()) == ([{1}], {2})
+
+
+def blas_threads():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
 
 # ----------------------------------------------------------------------------- processes
@@ -140,9 +173,7 @@ def files(folder):
             for p in sorted(folder.rglob("*"))}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "name", ["systolic_int8", pytest.param("loihi1", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", ["systolic_int8", pytest.param("loihi1", marks=pytest.mark.slow)])
 def test_nothing_can_be_written(name, tmp_path):
     """Source, home and cache: kernels are compiled for this process alone."""
     checkout = tmp_path / "checkout"

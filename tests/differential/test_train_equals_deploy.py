@@ -8,19 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from tests.differential import networks
+from tests.differential.agree import all_agree, equal, integers, moved, quantized
+from tests.differential.networks import Case
+from tests.graph.build import batch, recurrent, residual
 
 from picojoule.fixed.contract import Encoder
-from picojoule.fixed.profile import CLIP, SPIKING, UNLIMITED, WRAP
 from picojoule.fixed.format import Format
+from picojoule.fixed.profile import CLIP, SPIKING, UNLIMITED, WRAP
 from picojoule.graph import Graph, Node, Pinned
 from picojoule.graph.ops import Input, IntDense
 from picojoule.passes import freeze, lower
 from picojoule.sim.run import run
 from picojoule.train import evaluate_outputs, spiking, tensor
-from tests.differential import networks
-from tests.differential.agree import all_agree, equal, integers, moved, quantized
-from tests.differential.networks import Case
-from tests.graph.build import batch, recurrent, residual
 
 # kind -> (machine, networks)
 KINDS = {
@@ -30,7 +30,7 @@ KINDS = {
     "loihi1": ("loihi1", networks.registers("loihi1")),
     "brian2loihi": ("brian2loihi", networks.registers("brian2loihi")),
 }
-FAST = {"tensor": 80, "spiking": 60, "integers": 60, "loihi1": 100, "brian2loihi": 100}
+FAST = {"tensor": 80, "spiking": 40, "integers": 60, "loihi1": 100, "brian2loihi": 100}
 MANY = 400
 
 

@@ -188,7 +188,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     import os
 
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UsageError, match=r"not a file"):
+    with pytest.raises(UsageError, match=r"not a regular file"):
         load(tmp_path / "pipe")
 
 
@@ -223,7 +223,7 @@ def test_changed_weights_are_found_with_verify_only(good, tmp_path):
     data[-1] ^= 1  # the narrowest arrays come last: a weight
     path = tmp_path / "changed.pjp"
     message = refused(path, bytes(data), "PJ605", verify=True)
-    assert about_of(good[1])["digest"] in message
+    assert about_of(good[1])["digest"][:16] in message
     load(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -19,7 +20,8 @@ FORM = "save them as numpy.savez(path, x=samples, y=labels)"
 
 # everything that numpy and zipfile raise on damaged files
 DAMAGED = (ValueError, TypeError, KeyError, EOFError, MemoryError, OverflowError, RuntimeError,
-           AttributeError, SyntaxError, zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
+           AttributeError, SyntaxError, zipfile.BadZipFile, zlib.error, struct.error,
+           tokenize.TokenError)  # fmt: skip
 
 
 def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -180,12 +181,27 @@ def _make(out: Path) -> None:
 def _conclude(report: Report, out: Path, seconds: float) -> None:
     show(report)
     program = f"{CASES[0].network}.{CASES[0].target}.w{CASES[0].bits[0]}.pjp"
-    print(
-        f"\nDone in {seconds:.0f} s.  Written to {out}/: report.html, report.json and the programs.\n"
-        "Next:\n"
-        f"  open {out}/report.html                       plots, every price and its source\n"
-        f"  picojoule show {out}/{program}\n"
-        "  picojoule targets loihi1                      the machine, number by number\n"
-        "  python examples/01_first_program.py           the same in ten lines of Python\n"
-        "  picojoule check your.nir -t loihi1 --dt 1e-4  does your network fit?"
+    run, python = _commands()
+    steps = (
+        (f"{out}/report.html", "plots, every price and its source"),
+        (f"{run} show {out}/{program}", "the compiled program as text"),
+        (f"{run} targets loihi1", "the machine, number by number"),
+        (f"{python} examples/01_first_program.py", "the same in ten lines of Python"),
+        (f"{run} check your.nir -t loihi1 --dt 1e-4", "does your network fit?"),
     )
+    width = max(len(what) for what, _ in steps) + 2
+    written = "report.html, report.json and the programs"
+    print(f"\nDone in {seconds:.0f} s.  Written to {out}/: {written}.\nNext:")
+    for what, why in steps:
+        print(f"  {what:<{width}}{why}")
+
+
+def _commands() -> tuple[str, str]:
+    """How this shell can call picojoule and the Python that has it."""
+    if shutil.which("picojoule"):
+        return "picojoule", "python"
+    try:
+        here = Path(sys.executable).parent.relative_to(Path.cwd())
+    except ValueError:
+        here = Path(sys.executable).parent
+    return str(here / "picojoule"), str(here / "python")
