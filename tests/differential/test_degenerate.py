@@ -44,7 +44,6 @@ def test_a_threshold_of_zero(weight, machines):
     assert fired == (max(weight) > 0)
 
 
-@pytest.mark.xfail(strict=True, reason="_join_delays reads a Delay that it has removed")
 def test_delays_in_a_row_listed_backwards(machines):
     graph = one_population([1.0, 0.5], 0.9, delays=(2, 1))
     backwards = replace(graph, nodes=graph.nodes[::-1])
@@ -53,14 +52,12 @@ def test_delays_in_a_row_listed_backwards(machines):
     assert all_agree(live, machines["loihi1"], SAMPLES)["spikes"].any()
 
 
-@pytest.mark.xfail(strict=True, reason="choose_units gives a step of 0 where all is 0")
 def test_nothing_but_zeros(machines):
     case = Case(one_population([0.0, 0.0], 0.0), SAMPLES, 8)
     live = quantized(case, machines["loihi1"])
     assert not all_agree(live, machines["loihi1"], SAMPLES)["spikes"].any()
 
 
-@pytest.mark.xfail(strict=True, reason="neither refused by check nor a valid program")
 def test_a_network_of_nothing_but_its_input(machines):
     """It is refused, or its answers are the input's integers."""
     nodes = (Node("input", Input(shape=(2,))),)
@@ -70,17 +67,14 @@ def test_a_network_of_nothing_but_its_input(machines):
         assert all_agree(quantized(case, machines["tensor"]), machines["tensor"], SAMPLES)
 
 
-@pytest.mark.xfail(strict=True, reason="refused by freeze, once all epochs are done")
-def test_a_bias_far_above_its_weights_is_refused_before_training(machines):
-    """Its integer, in units of step_in * step_w, does not fit 32 bits (PJ207)."""
+def test_a_bias_far_above_its_weights_takes_the_accumulator(machines):
+    """The weight step grows until the bias fits its word; the weights may vanish below it."""
     params = {"w": np.full((2, 2), 1e-9), "b": np.array([0.5, -0.5])}
     nodes = (
         Node("input", Input(shape=(2,))),
         Node("fc", Dense(weight="w", bias="b", features=2), ("input",)),
     )
     graph = Graph("far", nodes, "fc", Encoder(kind="affine", shape=(2,)), params=params)
-    epochs = []
-    with pytest.raises(CheckError, match="PJ207"):
-        finetune(graph, machines["tensor"], SAMPLES, np.array([0, 1]), bits=8, epochs=1,
-                 callback=epochs.append)  # fmt: skip
-    assert not epochs
+    live = quantized(Case(graph, SAMPLES, 8), machines["tensor"])
+    found = all_agree(live, machines["tensor"], SAMPLES)["output"]
+    assert (found[:, 0] > 2**29).all() and (found[:, 1] < -(2**29)).all()

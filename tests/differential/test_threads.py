@@ -77,7 +77,6 @@ def test_one_program_run_by_four_callers():
         assert all(found == want for found in callers.map(one, (1, 2, 3, 4)))
 
 
-@pytest.mark.xfail(strict=True, reason="limits of BLAS threads are the process's, not nested")
 def test_training_beside_training_keeps_blas_to_one_thread():
     """A enters, B enters, A leaves: B still trains on one thread, and then all is as before."""
     network = networks()["systolic_int8"]

@@ -117,7 +117,6 @@ DERIVED = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="finetune confirms the frozen graph, not the trained one")
 @pytest.mark.parametrize(("machine", "function"), DERIVED)
 def test_a_constant_derived_otherwise_in_training_stops_fine_tuning(
     machine, function, machines, monkeypatch

@@ -98,6 +98,8 @@ def _delay_spikes(graph: Graph) -> Graph:
 
 def _join_delays(graph: Graph) -> Graph:
     for name in graph.names(Delay):
+        if name not in graph:
+            continue  # joined to its reader already
         source = graph[graph[name].inputs[0]]
         if isinstance(source.op, Delay) and only_reader(graph, source.name) is not None:
             steps = source.op.steps + graph[name].op.steps  # type: ignore[attr-defined]

@@ -54,7 +54,8 @@ def choose_units(
     flat = [_sampled(w) for w in weights]
     base = _best_base(flat, levels)
     if base is None:
-        return Units(least, (0,) * len(weights), _bias_exponent(profile, bias, least))
+        step = least or 1.0  # nothing at all to hold: any unit will do
+        return Units(step, (0,) * len(weights), _bias_exponent(profile, bias, step))
     wanted = [_nearest(x, base, levels)[0] for x in flat]
     lowest, highest = _exponent_range(profile, levels)
     # step = base / 2**(dropped + shift + lift): the larger the lift, the finer the unit

@@ -111,7 +111,7 @@ def _dense(
 ) -> tuple[Graph, list[Fault]]:  # fmt: skip
     dense, source = graph[name].op, edges[graph[name].inputs[0]]
     assert isinstance(dense, Dense)
-    graph, weight = _weight(graph, name, dense, bits, last)
+    graph, weight = _weight(graph, name, dense, bits, last, source.step)
     graph, bias = _bias(graph, name, dense, source.step)
     steps = (source.step, f"{name}.step_w", f"{name}.step_out")
     scaling: dict[str, str] = {}
@@ -127,7 +127,17 @@ def _dense(
     return graph.swap(name, op), _weight_faults(graph, name, dense, weight)
 
 
-def _weight(graph: Graph, name: str, dense: Dense, bits: Bits, last: bool) -> tuple[Graph, str]:
+def _least_step(graph: Graph, dense: Dense, step_in: str) -> float:
+    """The weight step below which the largest bias would leave half of the accumulator."""
+    if dense.bias is None or dense.bias in graph.pinned:
+        return 0.0
+    bias = float(np.abs(real(graph, dense.bias)).max(initial=0.0))
+    return bias / (float(graph.value(step_in)) * 2.0**30)
+
+
+def _weight(
+    graph: Graph, name: str, dense: Dense, bits: Bits, last: bool, step_in: str
+) -> tuple[Graph, str]:
     """A step for each channel, or one for all where accumulators are compared as they are."""
     pin = graph.pinned.get(dense.weight)
     if pin is not None:
@@ -137,6 +147,7 @@ def _weight(graph: Graph, name: str, dense: Dense, bits: Bits, last: bool) -> tu
     high = (1 << (bits.weight - 1)) - 1
     values = graph.value(dense.weight)
     steps = np.array(one_step(values, -high, high)) if last else row_steps(values, -high, high)
+    steps = np.maximum(steps, _least_step(graph, dense, step_in))
     graph = graph.with_params({f"{name}.step_w": steps})
     options = (("low", -high), ("high", high))
     made = Derivation("quantize", (dense.weight, f"{name}.step_w"), options)

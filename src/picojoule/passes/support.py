@@ -42,7 +42,8 @@ def support_faults(graph: Graph, target: Target) -> list[Fault]:
 
     `graph` is canonical, with batch normalization folded (`quantize.prepare`).
     """
-    found = [*_op_faults(graph, target), *_encoder_faults(graph, target)]
+    checks = (_op_faults, _empty_faults, _encoder_faults)
+    found = [fault for check in checks for fault in check(graph, target)]
     if target.kind == "spiking" and not found:
         found = [*_wiring_faults(graph)]
     where = target.where("kind")
@@ -72,6 +73,15 @@ def _op_faults(graph: Graph, target: Target) -> Iterator[tuple[str, str]]:
                 f"node {name!r} is a {kind}; {target.name!r} can compute {listed}",
                 FIXES.get(type(op), "a target of the other kind"),
             )
+
+
+def _empty_faults(graph: Graph, target: Target) -> Iterator[tuple[str, str]]:
+    wires = (Input, Flatten, Delay)
+    if all(isinstance(node.op, wires) for node in graph.nodes):
+        yield (
+            f"network {graph.name!r} computes nothing; {target.name!r} has no program for it",
+            "give it a layer",
+        )
 
 
 def _encoder_faults(graph: Graph, target: Target) -> Iterator[tuple[str, str]]:

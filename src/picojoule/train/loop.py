@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from picojoule.errors import Fault, TrainError, UsageError
 from picojoule.fixed.contract import Events
@@ -15,6 +14,7 @@ from picojoule.grad.optimize import Adam, Layout, clip_norm, cosine, layout_of
 from picojoule.grad.tape import Tensor, backward
 from picojoule.graph import Graph
 from picojoule.graph.ops import INTEGER_OPS, IntCuba
+from picojoule.kernels.blas import one_blas_thread
 from picojoule.kernels.train_blocks import Surrogate
 from picojoule.train.evaluate import accuracy, finite_faults
 from picojoule.train.model import (
@@ -118,7 +118,7 @@ def fit(
     best, best_accuracy = None, -1.0
     steps = epochs * -(-len(y) // batch)
     try:
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             for number in range(epochs):
                 loss = _epoch(state, x, y, number, batch, lr, steps, seed, options)
                 found = state.graph(_chosen(state, options))

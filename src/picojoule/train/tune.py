@@ -29,8 +29,8 @@ def finetune(
     """Quantize a float graph for a target, train it in integers, freeze it and compile it.
 
     bits, activation_bits  of all layers, first and last included; the input keeps 8
-    The frozen graph's integers are those of the Program: both run on a batch, and TrainError
-    PJ703 names what differs.  Raises CheckError where the network does not fit the target,
+    The integers of the live graph, of the frozen one and of the Program are the same: all run
+    on a batch, and TrainError PJ703 names what differs.  Raises CheckError where the network does not fit the target,
     and what `fit` raises.
     """
     y = np.asarray(y)
@@ -44,7 +44,8 @@ def finetune(
                callback=callback, options=options or usual(live))  # fmt: skip
     frozen = freeze(live)
     program = lower(frozen, target)
-    confirm(frozen, program, x[:CONFIRM])
+    for trained in (live, frozen):
+        confirm(trained, program, x[:CONFIRM])
     return frozen, program
 
 

@@ -1,0 +1,42 @@
+"""The BLAS threads of the process: one while anything of ours needs the same bits every time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+
+@dataclass
+class _Users:
+    """How many callers hold the limit, which is one for the whole process."""
+
+    lock: Lock = field(default_factory=Lock)
+    count: int = 0
+    limit: Any = None
+
+
+_USERS = _Users()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep BLAS on one thread; the last of several callers to leave restores what was before.
+
+    BLAS sums in another order on another number of threads, so bits would differ.
+    """
+    with _USERS.lock:
+        _USERS.count += 1
+        if _USERS.count == 1:
+            _USERS.limit = threadpool_limits(1, user_api="blas")
+    try:
+        yield
+    finally:
+        with _USERS.lock:
+            _USERS.count -= 1
+            if _USERS.count == 0:
+                _USERS.limit.restore_original_limits()
