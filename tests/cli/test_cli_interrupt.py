@@ -87,6 +87,16 @@ def test_ctrl_c_in_the_demo(process, room):
     assert not list(room.rglob("*.part"))
 
 
+@pytest.mark.slow
+def test_ctrl_c_in_the_middle_of_the_demos_training(process, room):
+    started = process("demo", "--out", "shown")
+    start = time.monotonic()
+    _, err = interrupted(started, lambda: time.monotonic() > start + 6)
+    assert started.returncode in STOPPED and "Traceback" not in err, err
+    assert "PJ805  interrupted" in err and time.monotonic() < start + 30
+    assert not list(Path("shown").glob("report.*"))
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_standard_output_that_is_full(process, room):
     with Path("/dev/full").open("w") as full:

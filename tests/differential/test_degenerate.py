@@ -9,12 +9,10 @@ import pytest
 from tests.differential.agree import all_agree, quantized
 from tests.differential.networks import Case
 
-from picojoule.errors import CheckError
 from picojoule.fixed.contract import Encoder, Readout
 from picojoule.graph import Graph, Node
 from picojoule.graph.ops import CubaLif, Delay, Dense, Input
 from picojoule.passes import check
-from picojoule.train import finetune
 
 
 def one_population(weight, v_th, *, delays=()):

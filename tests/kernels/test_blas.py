@@ -1,8 +1,11 @@
 """The one BLAS limit of the process nests and is restored by whoever leaves last."""
 
+import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from picojoule.kernels.blas import one_blas_thread
+
+assert np.__version__  # numpy brings a BLAS
 
 
 def threads():

@@ -155,11 +155,11 @@ def test_an_accumulator_that_could_overflow_is_refused(systolic):
     x = net.node("input", Input(shape=(4,)))
     net.dense("fc", x, 4, 2)
     graph = net.graph("fc", Encoder(kind="affine", shape=(4,)))
-    graph = graph.with_params({"fc.bias": np.array([1e9, 0.0])})
-    with pytest.raises(CheckError, match=r"PJ207.*bias of node 'fc' would be"):
-        compile_graph(graph, systolic, calibrate=samples(graph))
     made = quantize(graph.with_params({"fc.bias": np.zeros(2)}), systolic, samples(graph))
     top = float(made.value("fc.step_bias")) * (2**31 - 1000)
+    far = made.with_params({"fc.bias": np.array([4 * top, 0.0])})
+    with pytest.raises(CheckError, match=r"PJ207.*bias of node 'fc' would be"):
+        freeze(far)
     near = made.with_params({"fc.bias": np.array([top, 0.0])})
     with pytest.raises(CheckError, match=r"PJ210.*could reach 2147\d{6}; the accumulator"):
         lower(freeze(near), systolic)

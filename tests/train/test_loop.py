@@ -7,7 +7,7 @@ from picojoule import nn
 from picojoule.errors import TrainError, UsageError
 from picojoule.fixed.contract import Encoder, Readout, events_from_raster
 from picojoule.grad.tape import Tensor
-from picojoule.passes import freeze
+from picojoule.passes import PicojouleWarning, freeze
 from picojoule.train import Options, accuracy, fit, start_quantized
 from picojoule.train.augment import jitter
 from picojoule.train.loop import Epoch, stored_gradient
@@ -88,11 +88,20 @@ def test_an_interrupt_keeps_the_best(dense, data, validation):
         if epoch.number == 3:
             raise KeyboardInterrupt
 
-    kept = fit(dense, *data, epochs=50, seed=0, lr=1e-2, callback=stop,
-               validation=data if validation else None)  # fmt: skip
+    with pytest.warns(PicojouleWarning, match="interrupted in epoch 4 of 50"):
+        kept = fit(dense, *data, epochs=50, seed=0, lr=1e-2, callback=stop,
+                   validation=data if validation else None)  # fmt: skip
     assert len(scores) == 4
     found = accuracy(kept, *data)
     assert found == max(scores) if validation else found > accuracy(dense, *data)
+
+
+def test_an_interrupt_can_be_raised(dense, data):
+    def stop(epoch):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(dense, *data, epochs=5, callback=stop, options=Options(keep_interrupted=False))
 
 
 def test_no_epochs_change_nothing(dense, data):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import sys
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -290,7 +291,8 @@ def finetune(
     path = output(out, network, ".tuned.pjg", data)
     graph = api.load(network, dt=dt, dialect=dialect, steps=steps)
     x, y = read_labelled(data)
-    with Lines(f"fine-tuning for {target}", epochs) as lines:
+    with Lines(f"fine-tuning for {target}", epochs) as lines, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "training was interrupted")  # said below, in full
         tuned = api.finetune(
             graph, api.target(target), (x, y), bits=bits, activation_bits=activation_bits,
             epochs=epochs, seed=seed, callback=lines,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
+import threadpoolctl
 from threadpoolctl import threadpool_limits
 
 
@@ -32,6 +33,7 @@ def one_blas_thread() -> Iterator[None]:
     with _USERS.lock:
         _USERS.count += 1
         if _USERS.count == 1:
+            _take_control()
             _USERS.limit = threadpool_limits(1, user_api="blas")
     try:
         yield
@@ -39,4 +41,13 @@ def one_blas_thread() -> Iterator[None]:
         with _USERS.lock:
             _USERS.count -= 1
             if _USERS.count == 0:
+                _take_control()
                 _USERS.limit.restore_original_limits()
+                _take_control()
+
+
+def _take_control() -> None:
+    """Let this thread set the limit: threadpoolctl 3.7 and later obey only the first that did."""
+    clear = getattr(threadpoolctl.OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)

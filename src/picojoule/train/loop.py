@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from picojoule.graph import Graph
 from picojoule.graph.ops import INTEGER_OPS, IntCuba
 from picojoule.kernels.blas import one_blas_thread
 from picojoule.kernels.train_blocks import Surrogate
+from picojoule.passes import PicojouleWarning
 from picojoule.train.evaluate import accuracy, finite_faults
 from picojoule.train.model import (
     Model,
@@ -56,6 +58,8 @@ class Options:
     step_lr       factor of the rate for steps, which move in the log domain
     momentum      of the running statistics of batch norm
     teacher       a float graph whose answers are mixed into the labels, with weight `trust`
+    keep_interrupted
+                  an interrupt ends training with a warning and the best so far; or it is raised
     """
 
     weight_decay: float = 0.0
@@ -72,6 +76,7 @@ class Options:
     teacher_gain: float = 1.0
     surrogate: Surrogate = Surrogate()
     threads: int | None = None
+    keep_interrupted: bool = True
 
 
 @dataclass(eq=False)
@@ -105,7 +110,7 @@ def fit(
     """Train all real parameters of a graph by Adam on a cosine schedule.
 
     x (n, *shape) samples, or events; y (n,) labels.  With validation data the best epoch is
-    returned, else the last; an interrupt returns what there is.  Same bits for any thread count.
+    returned, else the last.  Same bits for any thread count.
     Raises TrainError PJ701 when the loss is not finite, PJ702 for labels out of range,
     PJ704 for graphs that cannot be trained; UsageError PJ803 for no data, PJ806.
     """
@@ -128,7 +133,10 @@ def fit(
                 if callback is not None:
                     callback(Epoch(number, loss, score))
     except KeyboardInterrupt:
-        pass
+        if not options.keep_interrupted:
+            raise
+        what = f"training was interrupted in epoch {number + 1} of {epochs}; the best is kept"
+        warnings.warn(what, PicojouleWarning, stacklevel=2)
     return best if best is not None else state.graph(state.flat)
 
 

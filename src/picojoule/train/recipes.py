@@ -36,14 +36,16 @@ class Recipe:
 
 RELU_OPTIONS = Options(
     augment=jitter((8, 8), shift=0.5, turn=0.15, zoom=0.1, noise=1.0, high=HIGH),
-    smoothing=0.1, weight_decay=0.05,
+    smoothing=0.1, weight_decay=0.05, keep_interrupted=False,
 )  # fmt: skip
-RELU_TUNE_OPTIONS = Options(augment=RELU_OPTIONS.augment, smoothing=0.1)
+RELU_TUNE_OPTIONS = Options(augment=RELU_OPTIONS.augment, smoothing=0.1, keep_interrupted=False)
 SPIKING_OPTIONS = Options(
-    augment=jitter((8, 8), shift=0.4, turn=0.1, zoom=0.08, high=HIGH), smoothing=0.1, gain=0.5,
+    augment=jitter((8, 8), shift=0.4, turn=0.1, zoom=0.08, high=HIGH),
+    smoothing=0.1, gain=0.5, keep_interrupted=False,
 )  # fmt: skip
 SPIKING_TUNE_OPTIONS = Options(
     augment=SPIKING_OPTIONS.augment, smoothing=0.1, gain=0.5, step_lr=0.0, neuron_lr=0.0,
+    keep_interrupted=False,
 )  # fmt: skip
 
 RELU = Recipe(60, 5e-3, RELU_OPTIONS)

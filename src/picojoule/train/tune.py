@@ -30,8 +30,8 @@ def finetune(
 
     bits, activation_bits  of all layers, first and last included; the input keeps 8
     The integers of the live graph, of the frozen one and of the Program are the same: all run
-    on a batch, and TrainError PJ703 names what differs.  Raises CheckError where the network does not fit the target,
-    and what `fit` raises.
+    on a batch, and TrainError PJ703 names what differs.
+    Raises CheckError where the network does not fit the target, and what `fit` raises.
     """
     y = np.asarray(y)
     check_data(graph, x, y)
