@@ -25,6 +25,10 @@ def data(said):
     return json.loads(done(said), parse_constant=refuse)
 
 
+def test_version(say):
+    assert re.fullmatch(r"picojoule \d+\.\d+\.\d+\n", done(say("--version")))
+
+
 def test_targets(say):
     assert SPIKING in done(say("targets")) and TENSOR in done(say("targets"))
     assert {row["name"] for row in data(say("targets", "--json"))} >= {SPIKING, TENSOR}

@@ -8,7 +8,7 @@ import report_samples as samples
 
 from picojoule.report import Report
 from picojoule.report.numbers import count_text, share_text
-from picojoule.report.text import bill_text, show, to_text
+from picojoule.report.text import show, to_text
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -16,23 +16,16 @@ def test_golden_report(golden, width):
     golden(f"report.{width}.txt", to_text(samples.full(), width))
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_golden_bill(golden, width):
-    golden(f"bill.{width}.txt", bill_text(samples.full().rows[3], width))
-
-
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
 def test_no_line_is_too_wide(width):
     report = samples.full()
-    text = to_text(report, width) + bill_text(report.rows[0], max(width, 80))
-    assert max(map(len, text.splitlines())) <= max(width, 80)
     assert max(map(len, to_text(report, width).splitlines())) <= width
 
 
 def test_no_word_of_a_cell_is_cut_off_at_80_columns():
-    text = to_text(samples.full(), 80) + bill_text(samples.full().rows[0], 80)
+    text = to_text(samples.full(), 80)
     assert "…" not in text
-    for word in ("synaptic events", "synapse.event", "weight memory", "fine-tuned"):
+    for word in ("synaptic events", "weight memory", "fine-tuned"):
         assert word in text
 
 
@@ -58,7 +51,6 @@ def test_missing_pieces():
     text = to_text(samples.bare(), 80)
     assert "not checked" in text and "1.00 µJ" in text
     assert "no rows" in to_text(Report(title="t", rows=()), 80)
-    assert "total" in bill_text(samples.bare().rows[0], 80)
 
 
 def test_spread_over_seeds():

@@ -86,6 +86,23 @@ def counted(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from picojoule import __version__
+
+        typer.echo(f"picojoule {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print it and exit")
+    ] = False,
+) -> None:
+    """Options of all commands."""
+
+
 @app.command()
 def demo(
     out: Folder = Path("out/demo"),

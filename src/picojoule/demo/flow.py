@@ -61,7 +61,8 @@ class Deployed:
 def run_demo(out: Path, *, seed: int = 0, quick: bool = False) -> Report:
     """Run everything and write report.html, report.json and the programs to `out`.
 
-    Raises UsageError PJ801 where it cannot write, TrainError PJ703 where a replay differs.
+    Raises UsageError PJ801 where it cannot write; TrainError PJ703 where a replay fails, or
+    differs: then after writing the report, which says where.
     """
     started = time.monotonic()
     _make(out)
@@ -76,6 +77,7 @@ def run_demo(out: Path, *, seed: int = 0, quick: bool = False) -> Report:
         stage.done("replayed and priced")
     report = _write(out, rows, seed, quick)
     _conclude(report, out, time.monotonic() - started)
+    _require_equal(report, out)
     return report
 
 
@@ -194,6 +196,21 @@ def _conclude(report: Report, out: Path, seconds: float) -> None:
     print(f"\nDone in {seconds:.0f} s.  Written to {out}/: {written}.\nNext:")
     for what, why in steps:
         print(f"  {what:<{width}}{why}")
+
+
+def _require_equal(report: Report, out: Path) -> None:
+    """Raise TrainError PJ703 for each row whose trainer and program differ."""
+    faults = [
+        Fault(
+            "PJ703", f"{row.mismatched_outputs} output integers of {row.network} on {row.target}"
+            f" at {row.bits} bits differ between trainer and program",
+            where=str(out / "report.json"), fix="report this: it is a bug",
+        )
+        for row in report.rows
+        if row.mismatched_outputs
+    ]  # fmt: skip
+    if faults:
+        raise TrainError(faults)
 
 
 def _commands() -> tuple[str, str]:

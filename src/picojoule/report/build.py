@@ -43,23 +43,12 @@ RESOURCES = {  # of a core, as `passes.utilisation` calls them
 
 
 def make_row(
-    program: Program,
-    activity: Activity,
-    target: Target,
-    accuracy: Accuracy,
-    *,
-    bits: int,
-    mismatched_outputs: int | None = None,
-    network: str = "",
-    bits_note: str = "",
-    spikes: Mapping[str, float] | None = None,
-    rasters: Rasters | None = None,
-    uses: Sequence[Use] | None = None,
-    raster: Raster | None = None,
-    engine: str = "",
-    seed: int | None = None,
-    notes: Sequence[str] = (),
-) -> Row:
+    program: Program, activity: Activity, target: Target, accuracy: Accuracy, *, bits: int,
+    mismatched_outputs: int | None = None, network: str = "", bits_note: str = "",
+    spikes: Mapping[str, float] | None = None, rasters: Rasters | None = None,
+    uses: Sequence[Use] | None = None, raster: Raster | None = None, engine: str = "",
+    seed: int | None = None, notes: Sequence[str] = (),
+) -> Row:  # fmt: skip
     """One row of a report: the activity priced on the target, beside its accuracies.
 
     rasters  of a spiking run, from `layers.rasters`: they give spikes, and a line for each layer
@@ -70,44 +59,30 @@ def make_row(
     """
     bill = price(activity, target)
     spikes = spikes if rasters is None else mean_spikes(rasters)
-    low, high = bill.energy_band_j
     return Row(
-        network=network or program.name,
-        target=target.name,
-        bits=bits,
-        bits_note=bits_note,
-        accuracy=accuracy,
-        mismatched_outputs=mismatched_outputs,
-        energy_j=bill.total_j,
-        marginal_j=bill.marginal_j,
-        static_j=bill.static_j,
-        io_j=bill.io_j,
-        low_j=low,
-        high_j=high,
-        assumed_share=bill.assumed_share,
-        time_s=bill.time_s,
-        time_low_s=bill.time_band_s[0],
-        time_high_s=bill.time_band_s[1],
+        network=network or program.name, target=target.name, bits=bits, bits_note=bits_note,
+        accuracy=accuracy, mismatched_outputs=mismatched_outputs, **_totals(bill),
         time_basis=_time_basis(bill, program),
         counts=count(program, activity, target, bill, spikes),
-        bill=bill_lines(bill),
-        excluded=excluded(bill),
+        bill=bill_lines(bill), excluded=excluded(bill),
         layers=_layers(program, activity, bill, target, rasters),
         uses=core_uses(program, target) if uses is None else tuple(uses),
-        waits=_waits(bill),
-        raster=raster,
-        samples=bill.samples,
-        profile=program.profile,
-        engine=engine,
-        seed=seed,
-        notes=tuple(notes),
-        sources=dict(target.sources),
-        digests={
-            "program": program.digest,
-            "machine": target.machine_digest,
-            "prices": target.price_digest,
-        },
-    )
+        waits=_waits(bill), raster=raster, samples=bill.samples, profile=program.profile,
+        engine=engine, seed=seed, notes=tuple(notes), sources=dict(target.sources),
+        digests={"program": program.digest, "machine": target.machine_digest,
+                 "prices": target.price_digest},
+    )  # fmt: skip
+
+
+def _totals(bill: Bill) -> dict[str, float]:
+    """The fields of a row that are totals of its bill."""
+    low, high = bill.energy_band_j
+    return {
+        "energy_j": bill.total_j, "marginal_j": bill.marginal_j, "static_j": bill.static_j,
+        "io_j": bill.io_j, "low_j": low, "high_j": high, "assumed_share": bill.assumed_share,
+        "time_s": bill.time_s, "time_low_s": bill.time_band_s[0],
+        "time_high_s": bill.time_band_s[1],
+    }  # fmt: skip
 
 
 def bill_lines(bill: Bill) -> tuple[BillLine, ...]:

@@ -178,6 +178,7 @@ def _line(node: NodeDifference) -> str:
         word = "largest at" if node.kind == "values" else "first at"
         where = f"{word} sample {sample}, " + (f"step {step}, " if step >= 0 else "")
         where += f"element {element}"
-    late = f", {node.late} steps late" if node.late else ""
+    many = "step" if node.late == 1 else "steps"
+    late = f", {node.late} {many} late" if node.late else ""
     numbers = f"{node.largest:>12.4g}{node.floats:>12.4g}{node.integers:>12.4g}"
     return f"{node.name:<16}{node.error:>9.2%}{numbers}  {where}{late}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from picojoule.report.data import Report, Row
@@ -83,17 +83,23 @@ def _cards(rows: Sequence[Row]) -> Markup:
     known = [row for row in rows if row.accuracy.deployed is not None]
     if known:
         best = max(known, key=lambda row: row.accuracy.deployed or 0.0)
-        cards.append(
-            _card("Highest accuracy deployed", share_text(best.accuracy.deployed), row_name(best))
-        )
+        most = share_text(best.accuracy.deployed)
+        name = _named(best, known, lambda row: row.accuracy.deployed)
+        cards.append(_card("Highest accuracy deployed", most, name))
     if rows:
         least = min(rows, key=lambda row: row.energy_j)
         quick = min(rows, key=lambda row: row.time_s)
-        cards.append(
-            _card("Least energy per inference", energy_text(least.energy_j), row_name(least))
-        )
-        cards.append(_card("Shortest inference", time_text(quick.time_s), row_name(quick)))
+        least_name = _named(least, rows, lambda row: row.energy_j)
+        quick_name = _named(quick, rows, lambda row: row.time_s)
+        cards.append(_card("Least energy per inference", energy_text(least.energy_j), least_name))
+        cards.append(_card("Shortest inference", time_text(quick.time_s), quick_name))
     return element("div", {"class": "cards"}, *cards)
+
+
+def _named(best: Row, rows: Sequence[Row], measure: Callable[[Row], float | None]) -> str:
+    """The best row's name, and how many others are as good."""
+    others = sum(measure(row) == measure(best) for row in rows) - 1
+    return row_name(best) + (f", and {others} more" if others else "")
 
 
 def _agreement_card(rows: Sequence[Row]) -> Markup:

@@ -216,16 +216,9 @@ def _bill_table(row: Row) -> Markup:
         for line in lines
     ]
     heads = (
-        "component, action",
-        "energy",
-        "share",
-        "low",
-        "high",
-        "count",
-        "each",
-        "confidence",
+        "component, action", "energy", "share", "low", "high", "count", "each", "confidence",
         "source",
-    )
+    )  # fmt: skip
     sums = (
         "total",
         energy_text(total),

@@ -1,4 +1,4 @@
-"""Reports for the terminal: the accuracy ladder, the cost of each row, and a bill."""
+"""Reports for the terminal: the accuracy ladder, and the cost of each row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TextIO
 from picojoule.report.data import BillLine, Report, Row
 from picojoule.report.numbers import (
     NONE,
-    band_text,
     clean,
     count_text,
     energy_text,
@@ -171,61 +170,6 @@ def cost_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def bill_table(bill: Sequence[BillLine], title: str = "Bill of one inference") -> Table:
-    """Every line of a bill with its price, source and confidence, dearest first."""
-    table = _table(title)
-    table.add_column("component", overflow="fold", no_wrap=True)
-    table.add_column("action", overflow="fold", no_wrap=True)
-    for name in ("count", "each", "energy", "share"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("source", overflow="fold")
-    total = sum(line.total_j for line in bill)
-    for line in sorted(bill, key=lambda line: -line.total_j):
-        share = share_text(line.total_j / total if total else 0.0)
-        table.add_row(
-            clean(line.component),
-            clean(line.action),
-            line_count(line),
-            line_price(line),
-            energy_text(line.total_j),
-            share,
-            line_source(line),
-        )
-    table.add_section()
-    table.add_row(
-        "total", "", "", "", energy_text(total), "100.0 %" if total else "–", "", style="bold"
-    )
-    return table
-
-
-def bill_text(row: Row, width: int = 100, color: bool = False) -> str:
-    """A row's bill as text, followed by its totals, its band and what is not in it."""
-    from rich.console import Group
-    from rich.text import Text
-
-    parts: list[RenderableType] = [bill_table(row.bill)]
-    parts += [Text(line) for line in totals(row)]
-    return _printed(Group(*parts), width, color)
-
-
-def totals(row: Row) -> list[str]:
-    """The totals of a row in words, and what is excluded from them."""
-    lines = [
-        f"energy  {energy_text(row.energy_j)} per inference, band "
-        f"{band_text(row.low_j, row.high_j)}"
-    ]
-    parts = [("marginal", row.marginal_j), ("static", row.static_j), ("host I/O", row.io_j)]
-    lines += [f"        {name} {energy_text(value)}" for name, value in parts if value]
-    if row.assumed_share is not None:
-        lines.append(f"        {share_text(row.assumed_share)} of it from assumed prices")
-    basis = f"; {clean(row.time_basis)}" if row.time_basis else ""
-    lines.append(f"time    {time_text(row.time_s)} per inference{basis}")
-    for each in row.excluded:
-        why = f": {clean(each.why)}" if each.why else ""
-        lines.append(f"excluded  {clean(each.item)} × {count_text(each.count)}{why}")
-    return lines
-
-
 def line_count(line: BillLine) -> str:
     """The count of a bill line; seconds in a static one."""
     return quantity_text(line.count, "s" if line.part == "static" else "")
@@ -234,11 +178,6 @@ def line_count(line: BillLine) -> str:
 def line_price(line: BillLine) -> str:
     """The price of one count of a bill line; watts in a static one."""
     return quantity_text(line.each_j, "W" if line.part == "static" else "J")
-
-
-def line_source(line: BillLine) -> str:
-    """Source and confidence of a price: `davies2018, published`."""
-    return clean(", ".join(part for part in (line.source, line.confidence) if part))
 
 
 def _cost_tables(rows: Sequence[Row], width: int) -> list[Table]:
