@@ -191,8 +191,17 @@ def _about(header: Any, kind: Kind) -> dict[str, Any]:
     if not isinstance(about, dict):
         raise ValueError("'s metadata entry 'picojoule' is not an object")
     if about.get("kind") != kind.name:
-        raise ValueError(f" is a {str(about.get('kind'))[:30]!r}, not a {kind.name!r}")
+        raise ValueError(_other_kind(str(about.get("kind"))[:30], kind.name))
     return about
+
+
+def _other_kind(found: str, wanted: str) -> str:
+    use = {
+        "graph": "; compile it first: picojoule compile NETWORK.pjg --target NAME",
+        "program": "; run it: picojoule run PROGRAM.pjp SAMPLES.npz",
+        "run": "; price it: picojoule cost RUN.pjr",
+    }
+    return f" is a {found!r}, not a {wanted!r}{use.get(found, '')}"
 
 
 def _same_version(path: Path, about: dict[str, Any], kind: Kind) -> None:

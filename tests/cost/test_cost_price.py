@@ -81,9 +81,21 @@ def test_one_step_by_hand():
     assert bill.engines[0] == engines["core1", "receive"]
 
 
+# nobody has published the energy of a barrier, nor the time of a reset
+UNKNOWN = [("chip", "step energy"), ("chip", "reset time")]
+
+
+def test_what_nobody_has_published_is_no_row_of_zero():
+    bill = price(filled(1, 1, ONE_STEP), LOIHI)
+    assert ("chip", "step") not in [(row.component, row.action) for row in bill.rows]
+    assert bill.serial_s > 0  # its time is known, and counts
+    assert "no published energy" in bill.excluded[1].note
+
+
 def test_host_events_are_excluded_not_free():
     bill = price(filled(1, 1, ONE_STEP), LOIHI)
-    [left_out] = bill.excluded
+    left_out, *unknown = bill.excluded
+    assert [(x.component, x.action) for x in unknown] == UNKNOWN
     assert (left_out.component, left_out.action, left_out.count) == ("host", "event.in", 7)
     assert "no published figure" in left_out.note
     assert bill.io_j == 0.0
@@ -95,7 +107,7 @@ def test_host_events_with_a_price_are_io_apart_from_marginal():
     machine = replace(LOIHI, prices={**LOIHI.prices, ("host", "event.in"): priced})
     bill = price(filled(1, 1, ONE_STEP), machine)
     without = price(filled(1, 1, ONE_STEP), LOIHI)
-    assert bill.excluded == ()
+    assert [(x.component, x.action) for x in bill.excluded] == UNKNOWN
     assert bill.io_j == pytest.approx(7 * 23.6e-12)
     assert bill.marginal_j == pytest.approx(without.marginal_j)
     assert bill.total_j == pytest.approx(bill.marginal_j + bill.io_j + bill.static_j)
@@ -347,7 +359,7 @@ def test_a_bill_prints_its_rows_totals_and_what_it_leaves_out():
         "core synapse.event",
         "frady2020, published",
         "static chip",
-        "excluded host event.in: 7 each",
+        "excluded host event.in: 7 an inference",
         "core1 receive 60%",
         "total    6.03 µJ",
         "time     1.16 µs   band",

@@ -40,6 +40,9 @@ ActivationBits = Annotated[
 Dt = Annotated[float | None, typer.Option(help="time step of a NIR network, in seconds")]
 Dialect = Annotated[str, typer.Option(help="how NIR's continuous time becomes steps")]
 Steps = Annotated[int, typer.Option(help="steps that a sample is shown (NIR)")]
+Verify = Annotated[
+    bool, typer.Option("--verify/--no-verify", help="check every byte against the digest")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="machine-readable")]
 Seed = Annotated[int, typer.Option(min=0, max=SEED_MAX, help="of everything that is random")]
 Folder = Annotated[Path, typer.Option(help="where to write")]
@@ -202,7 +205,7 @@ def compile(
 @app.command()
 def show(
     program: ProgramFile,
-    verify: Annotated[bool, typer.Option(help="check the content too, against its digest")] = False,
+    verify: Verify = True,
 ) -> None:
     """Print the listing of a program."""
     from picojoule.program.files import load
@@ -218,6 +221,7 @@ def run(
     engine: Engine = "numba",
     steps: RunSteps = None,
     threads: Threads = None,
+    verify: Verify = True,
     json: AsJson = False,
 ) -> None:  # fmt: skip
     """Run a program on samples, bit for bit, and count what it does."""
@@ -229,7 +233,13 @@ def run(
 
     path = output(out, program, ".pjr", samples)
     x, y = read_samples(samples)
-    done = api.run(load(program), x, steps=steps, engine=engine, threads=threads)  # type: ignore[arg-type]
+    done = api.run(
+        load(program, verify=verify),
+        x,
+        steps=steps,
+        engine=engine,
+        threads=threads,  # type: ignore[arg-type]
+    )
     save_run(done, path)
     data: dict[str, Any] = {"run": str(path), "samples": done.samples, "digests": done.digests}
     words = f"{path}: {counted(done.samples, 'sample')}"
@@ -337,5 +347,5 @@ def diff(
     from picojoule.program.files import load
 
     graph = api.load(network, dt=dt, dialect=dialect, steps=steps)
-    found = api.diff(graph, load(program), read_samples(samples)[0])
+    found = api.diff(graph, load(program, verify=True), read_samples(samples)[0])
     say(str(found), asdict(found), json)

@@ -18,7 +18,7 @@ def report_of(path: Path, samples: Path | None) -> Report:
     if samples is None:
         fix = "picojoule report PROGRAM.pjp SAMPLES.npz"
         raise UsageError(Fault("PJ806", "a program needs samples to be reported on", fix=fix))
-    program = load(path)
+    program = load(path, verify=True)
     x, y = read_samples(samples)
     run = sim.run(program, x)
     known = y is not None and program.readout.kind != "none"

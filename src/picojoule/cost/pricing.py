@@ -147,12 +147,15 @@ def _rows(sheet: _Sheet) -> tuple[tuple[Row, ...], tuple[Excluded, ...]]:
             p.note,
         )
         for p, n in counts.items()
-        if not p.excluded
+        if not p.excluded and "energy" not in p.unknown
     )
-    excluded = tuple(
-        Excluded(p.component, p.action, n, p.note) for p, n in counts.items() if p.excluded
-    )
-    return rows, excluded
+    excluded = [Excluded(p.component, p.action, n, p.note) for p, n in counts.items() if p.excluded]
+    excluded += [
+        Excluded(p.component, f"{p.action} {what}", n, p.note)
+        for p, n in counts.items()
+        for what in p.unknown
+    ]
+    return rows, tuple(excluded)
 
 
 def _static_rows(

@@ -68,7 +68,7 @@ def _totals(bill: Bill) -> Iterator[str]:
     yield f"assumed  {bill.assumed_share:.1%} of the energy has a price that nobody has published"
     for left in bill.excluded:
         count = left.count / bill.samples
-        yield f"excluded {left.component} {left.action}: {count:,.6g} each; {left.note}"
+        yield f"excluded {left.component} {left.action}: {count:,.4g} an inference; {left.note}"
 
 
 def _waits(bill: Bill) -> Iterator[str]:

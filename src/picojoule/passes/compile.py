@@ -12,6 +12,7 @@ from picojoule.fixed.contract import Events
 from picojoule.graph import Graph
 from picojoule.graph.faults import verify
 from picojoule.graph.text import text
+from picojoule.passes.bits import stored_bits_faults
 from picojoule.passes.canonicalise import canonicalise
 from picojoule.passes.check import check
 from picojoule.passes.fold_batch_norm import fold_batch_norm
@@ -37,6 +38,7 @@ def compile_graph(
     Raises CheckError with every fault where the network does not fit.
     """
     faults = check(graph, target, bits=bits, activation_bits=activation_bits)
+    faults += stored_bits_faults(graph, bits)
     if faults:
         raise CheckError(faults)
     stage = _Stages(dump)

@@ -49,7 +49,7 @@ def replay_file(program_path: str | Path, dump_path: str | Path) -> dict[str, An
         from picojoule.program.files import load
         from picojoule.sim.run import ENGINES
 
-        program, dump = load(program_path), read_dump(dump_path)
+        program, dump = load(program_path, verify=True), read_dump(dump_path)
         results = [_compare(program, dump, engine) for engine in ENGINES]
     elements, mismatched = (sum(column) for column in zip(*results))
     return {"elements": elements, "mismatched": mismatched, "engines": list(ENGINES)}

@@ -143,4 +143,5 @@ def _price(
         spec.band_source,
         spec.note,
         line=line,
+        unknown=tuple(spec.unknown),
     )

@@ -22,6 +22,7 @@ class Price:
     component  the kind of component that the machine prices it on: core, mesh, chip, sram, ...
     engine     actions of one engine of one component happen one after the other
     excluded   the machine names the action but gives no price; reports print it as excluded
+    unknown    'energy' or 'time' that nobody has published: zero here, excluded in reports
     """
 
     action: str
@@ -39,6 +40,7 @@ class Price:
     note: str = ""
     excluded: bool = False
     line: int = 0
+    unknown: tuple[str, ...] = ()
 
     @property
     def assumed(self) -> bool:
@@ -273,6 +275,7 @@ class Target:
                 p.time_low_s,
                 p.time_high_s,
                 p.excluded,
+                p.unknown,
                 p.source,
                 p.confidence,
             ]

@@ -127,7 +127,10 @@ class StaticSpec(Sourced):
 
 
 class PriceSpec(Sourced):
-    """Energy and time of one count of an action."""
+    """Energy and time of one count of an action.
+
+    unknown  what nobody has published: it stands at zero, and reports print it as excluded
+    """
 
     energy: Energy
     energy_band: Annotated[list[Energy], Pair] | None = None
@@ -135,11 +138,19 @@ class PriceSpec(Sourced):
     time_band: Annotated[list[Time], Pair] | None = None
     band_source: Text = ""
     engine: Name
+    unknown: list[Literal["energy", "time"]] = []
 
     @model_validator(mode="after")
     def ordered(self) -> PriceSpec:
         _check_band("energy", self.energy, self.energy_band)
         _check_band("time", self.time, self.time_band)
+        return self
+
+    @model_validator(mode="after")
+    def unknown_is_zero(self) -> PriceSpec:
+        values = {"energy": self.energy, "time": self.time}
+        if any(values[name] for name in self.unknown):
+            raise _fault("what is unknown must stand at 0, without a band")
         return self
 
 

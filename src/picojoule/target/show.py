@@ -107,7 +107,8 @@ def _price_cells(price: Price) -> tuple[str, ...]:
     if price.excluded:
         return "excluded", "", "", "", ""
     band = _band(price.energy_low_j, price.energy_high_j, "J")
-    energy, time = units.format(price.energy_j, "J"), units.format(price.time_s, "s")
+    energy = "unknown" if "energy" in price.unknown else units.format(price.energy_j, "J")
+    time = "unknown" if "time" in price.unknown else units.format(price.time_s, "s")
     return energy, band, time, price.engine, _provenance(price)
 
 
