@@ -15,5 +15,5 @@ epochs = 3 if "--quick" in sys.argv else None
 training, test = digits()
 chip = pj.target("systolic_int8")
 network = recipes.fit_digits(nn.digits_relu(seed=0), training.x, training.y, seed=0, epochs=epochs)
-tuned = pj.finetune(network, chip, (training.x, training.y), bits=2, epochs=epochs or 30)
+tuned = pj.finetune(network, chip, (training.x, training.y), bits=2, epochs=epochs or 30, lr=5e-3)
 show(pj.evaluate(tuned, chip, (test.x, test.y), reference=network, calibrate=training.x))

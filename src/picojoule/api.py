@@ -136,18 +136,25 @@ def finetune(
     bits: int | None = None,
     activation_bits: int | None = None,
     epochs: int = 5,
+    batch: int = 64,
+    lr: float = 1e-3,
     seed: int = 0,
+    validation: Labelled | None = None,
     callback: Callable[[Any], None] | None = None,
 ) -> Graph:
     """Train a network on the machine's own arithmetic; returns it frozen, ready to compile.
 
-    data  (samples, labels).  Ends by running the compiled program on a batch and comparing
-    every output integer with the trainer's; raises TrainError PJ703 if one differs.
+    data        (samples, labels)
+    lr          highest learning rate; it falls along a cosine
+    validation  (samples, labels): the best epoch on them is returned, not the last
+    Ends by running the compiled program on a batch and comparing every output integer with the
+    trainer's; raises TrainError PJ703 if one differs.
     """
     x, y = labelled(data)
     tuned, _ = train.finetune(
         network, target, x, y, bits=bits, activation_bits=activation_bits, epochs=epochs,
-        seed=seed, callback=callback,
+        batch=batch, lr=lr, seed=seed, callback=callback,
+        validation=None if validation is None else labelled(validation),
     )  # fmt: skip
     return tuned
 

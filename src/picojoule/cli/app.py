@@ -62,6 +62,8 @@ ReportSamples = Annotated[
     Path | None, typer.Argument(help="samples for a program, with labels for an accuracy")
 ]
 LabelledFile = Annotated[Path, typer.Option(help="labelled samples: .npz with x and y")]
+Batch = Annotated[int, typer.Option(help="samples of a training step")]
+Rate = Annotated[float, typer.Option(help="highest learning rate; 2 bits like 5e-3")]
 Epochs = Annotated[int, typer.Option(help="passes over the data")]
 ProgramOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="the program (default: NETWORK.pjp)")
@@ -304,6 +306,8 @@ def finetune(
     out: TunedOut = None,
     bits: Bits = None, activation_bits: ActivationBits = None,
     epochs: Epochs = 5,
+    batch: Batch = 64,
+    lr: Rate = 1e-3,
     seed: Seed = 0,
     dt: Dt = None, dialect: Dialect = "ode-exact", steps: Steps = 100, json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -322,7 +326,7 @@ def finetune(
         warnings.filterwarnings("ignore", "training was interrupted")  # said below, in full
         tuned = api.finetune(
             graph, api.target(target), (x, y), bits=bits, activation_bits=activation_bits,
-            epochs=epochs, seed=seed, callback=lines,
+            epochs=epochs, batch=batch, lr=lr, seed=seed, callback=lines,
         )  # fmt: skip
     done = len(lines.losses)
     if done < epochs and not done:
