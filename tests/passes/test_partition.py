@@ -76,7 +76,7 @@ def test_input_axons_are_shared_on_a_core():
     assert partition(shared, target)[1] == []
     apart = [Population("p0", 4, (group("a", "input", x), group("b", "input", x, delay=2)))]
     (fault,) = partition(apart, target)[1]
-    assert fault.code == "PJ204" and "needs 10 input axons" in fault.what and "has 8" in fault.what
+    assert fault.code == "PJ204" and "input axons (10)" in fault.what and "has (8)" in fault.what
     assert fault.where.startswith("loihi1.yaml:") and fault.fix
 
 

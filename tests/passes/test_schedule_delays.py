@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from integer_nets import Ints, machine_of
 from passes_nets import Net, samples, spiking_net
 
 from picojoule.errors import CheckError
@@ -77,7 +78,7 @@ def test_a_loop_that_is_too_quick_is_stretched_and_named(loihi):
     graph, made = scheduled(skipping_net(back=1), loihi)
     assert delays(made)["ca"] == (1, 0)
     (fault,) = stretched_loops(graph, loihi)
-    assert fault.code == "PJ213" and "'ca' takes 2 steps more" in fault.what
+    assert fault.code == "PJ213" and "through 'ca'" in fault.what and "steps: 2" in fault.what
 
 
 def test_scheduling_twice_changes_nothing(loihi):
@@ -107,3 +108,20 @@ def test_a_delay_that_does_not_fit_is_refused(loihi):
     graph = skipping_net(longer=70)
     with pytest.raises(CheckError, match=r"PJ207.*'xc' need a delay of 72 steps.*most 62.*loihi1"):
         scheduled(graph, loihi)
+
+
+def test_delays_of_synapses_count_towards_the_field():
+    """A skipping path of three layers waits two steps; its own synapses ask for up to 61 more."""
+    net = Ints(1, "loihi1")
+    source = net.input(4)
+    a = net.cuba("a", net.synapse("sa", source, 4, 4))
+    b = net.cuba("b", net.synapse("sb", a, 4, 4))
+    late = np.full((4, 4), 60)
+    skip = net.synapse("skip", source, 4, 4, delays=late)
+    graph = net.graph(net.cuba("c", net.synapse("sc", b, 4, 4), skip))
+    made = schedule_delays(graph, machine_of("loihi1"))
+    assert made["skip"].op.delay == 2 and made["skip_delay"].op.steps == 3
+    assert np.array_equal(made.value("skip.d"), late)
+    late[1, 2] = 61
+    with pytest.raises(CheckError, match=r"PJ207.*'skip' need a delay of 63 steps"):
+        schedule_delays(graph, machine_of("loihi1"))
