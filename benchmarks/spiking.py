@@ -1,153 +1,182 @@
-"""Speed of the spiking engine, against a plain C loop that computes the same integers.
+"""Speed of the spiking engine beside that of other simulators, on one network.
 
-One JSON line a case: synaptic events and neuron updates per second of both, their ratio (above
-1: Picojoule is faster), each the best of five alternating runs on one thread.  The ratio
-includes all that a run does for its user: planning, checks, counts, final state.
-No peer that pip installs runs this arithmetic at this size; the C loop stands for the machine.
+Random networks of integrate-and-fire neurons with 100 synapses each run in Picojoule and in a
+peer in turn, on one thread.  Each peer computes the very same spikes, and that is checked:
+final voltages where they can be read, else counts.  A ratio is the peer's CPU time by ours;
+ours includes all of `run`: checks, planning, counts, rasters and final state.  Peers are built
+first and only run inside the clock.  `make peers` installs them; a missing one is reported.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
-import json
-import platform
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from common.c_loop import FLAGS, RowsLoop, compiled
+from common.network import Network, random_network, save, voltage_digest
+from common.program import events_of, program_of
+from common.turns import TURNS, cpu_seconds, in_turn, print_absent, print_line, print_machine
+from common.workers import PeerFailed, Worker, interpreter
 
-from picojoule.fixed.contract import Encoder, Events, Readout, events_from_raster
-from picojoule.fixed.format import Format
-from picojoule.program import Instruction, Program, Region, Span
-from picojoule.sim import run
+from picojoule.sim import Run, run
 
-SOURCE = Path(__file__).with_name("spiking_loop.c")
-FLAGS = ("-O3", "-march=native", "-shared", "-fPIC")
-DECAY_U, DECAY_V, V_TH, SHIFT = 409, 128, 2000, 7  # registers; weights are multiples of 2**7
-BIT, INT24 = Format(1, signed=False), Format(24)
-CASES = (  # channels, neurons, steps, samples, rate of input events
-    (784, 128, 100, 64, 0.05),
-    (784, 1024, 100, 16, 0.05),
-    (784, 1024, 100, 16, 0.3),
-    (4096, 4096, 20, 4, 0.05),
-)
+SIZES, RATES = (1_000, 10_000, 100_000), (0.01, 0.05, 0.25)
+STEPS = {1_000: 1000, 10_000: 200, 100_000: 50}  # of a turn
 
 
-def network(weight_in: np.ndarray, weight_rec: np.ndarray, steps: int) -> Program:
-    """One population on one core; weights int8 (axons, neurons), in units of two mantissas."""
-    (channels, n), core = weight_in.shape, 0
-    regions = {"events": Region("host", -1, BIT, (channels,), "input"),
-               "label": Region("host", -1, BIT, (n,), "output"),
-               "in": Region("axon", core, BIT, (channels,), "buffer"),
-               "rec": Region("axon", core, BIT, (n,), "buffer"),
-               "q": Region("state", core, INT24, (n,), "buffer"),
-               "spike": Region("state", core, BIT, (n,), "buffer")}  # fmt: skip
-    regions |= {w: Region("state", core, INT24, (n,), "state") for w in ("u", "v", "wait")}
-    arrays = {"w_in": 2 * weight_in.astype(np.int16), "w_rec": 2 * weight_rec.astype(np.int16)}
-    registers = {"decay_u": DECAY_U, "decay_v": DECAY_V, "v_th": V_TH, "bias": 0}
-    arrays |= {name: np.array([value], np.int32) for name, value in registers.items()}
-    for name, array in arrays.items():
-        form = Format(8 * array.itemsize)
-        regions[name] = Region("const", core, form, array.shape, "const")
-    at = {name: Span(name, 0, region.shape[0]) for name, region in regions.items()}
+@dataclass(frozen=True)
+class Peer:
+    """A peer in an environment of its own.
 
-    def instruction(op: str, reads: str, writes: str, *args: int) -> Instruction:
-        spans = (tuple(at[name] for name in names.split()) for names in (reads, writes))
-        return Instruction(op=op, core=core, reads=next(spans), writes=next(spans), args=args)
+    restarts  each turn repeats the first steps; otherwise it goes on where the last one ended
+    steps     of a turn, where they differ from STEPS
+    """
 
-    return Program(
-        name="bench", target="none", machine="00", kind="spiking", profile="loihi1",
-        regions=regions, arrays=arrays, steps=steps,
-        instructions=(
-            instruction("input", "events", "in", 0),
-            instruction("deliver_dense", "in w_in", "q", 0),
-            instruction("deliver_dense", "rec w_rec", "q", 0),
-            instruction("cuba", "decay_u decay_v v_th bias", "q u v wait spike", 0, 1),
-            instruction("route", "spike", "rec", 1, 0, 0),
-            instruction("output", "spike", "label"),
-        ),
-        encoder=Encoder(kind="events", shape=(channels,), steps=steps), readout=Readout(),
-    )  # fmt: skip
+    name: str
+    script: str
+    environment: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    profile: str = "loihi1"
+    restarts: bool = False
+    steps: dict[int, int] = field(default_factory=dict)
 
 
-def c_loop(folder: str) -> ctypes.CDLL | None:
-    """The compiled C loop; None where there is no C compiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        return None
-    library = Path(folder) / "loop.so"
-    subprocess.run([compiler, *FLAGS, str(SOURCE), "-o", str(library)], check=True)
-    return ctypes.CDLL(str(library))
+PEERS = (
+    Peer("SANA-FE simple", "sanafe_simple", "sanafe", {"neurons_per_core": 1000},
+         steps={100_000: 10}),
+    Peer("NengoLoihi emulator", "nengo_loihi_emulator", "nengo"),
+    Peer("Brian2Loihi (numpy)", "brian2loihi", "brian", {"codegen": "numpy"}, "brian2loihi",
+         restarts=True),
+    Peer("Brian2Loihi (cython)", "brian2loihi", "brian", {"codegen": "cython"}, "brian2loihi",
+         restarts=True),
+    Peer("Brian2 C++ standalone (float64, same spikes)", "brian2_standalone", "brian",
+         {"dtype": "float64", "arithmetic": "exact"}, restarts=True),
+    Peer("Brian2 C++ standalone (float32)", "brian2_standalone", "brian",
+         {"dtype": "float32", "arithmetic": "float"}, restarts=True),
+)  # fmt: skip
+QUICK = ("SANA-FE simple", "NengoLoihi emulator", "Brian2Loihi (numpy)",
+         "Brian2 C++ standalone (float64, same spikes)")  # fmt: skip
 
 
-def run_c(loop: ctypes.CDLL, events: Events, w_in: np.ndarray, w_rec: np.ndarray) -> np.ndarray:
-    """Spikes bool (samples, steps, neurons)."""
-    n = w_in.shape[1]
-    keep_u, keep_v = 4096 - 1 - DECAY_U, 4096 - DECAY_V
-    sizes = (events.samples, events.steps, events.channels, n)
-    numbers = np.array([*sizes, keep_u, keep_v, V_TH << 6, SHIFT], np.int64)
-    spikes = np.empty((events.samples, events.steps, n), np.uint8)
-    scratch = [np.zeros(n, np.int32) for _ in range(4)]
-    arrays = [numbers, events.indptr, events.index, w_in, w_rec, *scratch, spikes]
-    loop.run(*(ctypes.c_void_p(array.ctypes.data) for array in arrays))
-    return spikes.astype(bool)
+class Ours:
+    """The network in Picojoule; goes on where its last run ended, unless it restarts."""
+
+    def __init__(self, network: Network, profile: str, restarts: bool = False) -> None:
+        self._program, self._profile = program_of(network, profile), profile
+        self._restarts = restarts
+        self.last: Run | None = None
+        self.spikes = 0
+        run(self._program, events_of(profile, 1, True), threads=1)  # finds the compiled kernels
+
+    def run(self, steps: int) -> float:
+        """CPU seconds of these steps."""
+        first = self.last is None or self._restarts
+        state = None if first or self.last is None else self.last.state
+        events, held = events_of(self._profile, steps, first), []
+        seconds = cpu_seconds(lambda: held.append(run(
+            self._program, events, steps=steps, threads=1, state=state, detail="sum")))  # fmt: skip
+        self.last = held[0]
+        self.spikes += int(self.last.outputs["spikes"].sum())
+        return seconds
+
+    def facts(self) -> dict[str, int]:
+        assert self.last is not None
+        return {"voltage": voltage_digest(self.last.state["v"][0]), "fired": self.spikes}
 
 
-def measure(case: tuple[int, int, int, int, float], loop: ctypes.CDLL | None) -> dict:
-    """One line of results.  Raises AssertionError where the two do not agree in each spike."""
-    channels, n, steps, samples, rate = case
-    rng = np.random.default_rng(1)
-    w_in = rng.integers(-128, 128, (channels, n)).astype(np.int8)
-    w_rec = rng.integers(-20, 16, (n, n)).astype(np.int8)
-    events = events_from_raster(rng.random((samples, steps, channels)) < rate)
-    program = network(w_in, w_rec, steps)
-    mine = run(program, events, threads=1)  # compiles, or finds the compiled kernel
-    if loop is not None:
-        assert np.array_equal(run_c(loop, events, w_in, w_rec), mine.outputs["spikes"])
-    ours, theirs = [], []
-    for _ in range(5):
-        ours.append(_seconds(lambda: run(program, events, threads=1)))
-        if loop is not None:
-            theirs.append(_seconds(lambda: run_c(loop, events, w_in, w_rec)))
-    synapses = mine.activity.total("synapse.event")
-    line = {"benchmark": "spiking", "channels": channels, "neurons": n, "steps": steps,
-            "samples": samples, "rate": rate, "synaptic_events": synapses,
-            "spikes_per_update": float(mine.outputs["spikes"].mean()),
-            "events_per_s": synapses / min(ours), "updates_per_s": n * steps * samples / min(ours),
-            "cpu": _cpu(), "threads": 1}  # fmt: skip
-    if theirs:
-        line |= {"peer": "C loop", "peer_flags": " ".join(FLAGS[:2]),
-                 "peer_events_per_s": synapses / min(theirs),
-                 "ratio": min(theirs) / min(ours)}  # fmt: skip
-    return line
+def head(network: Network, peer: str) -> dict[str, Any]:
+    case = f"{network.neurons} neurons, {network.rate:.0%}"
+    return {"benchmark": "spiking", "case": case, "peer": peer, "threads": 1}
 
 
-def _seconds(work) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def check(ours: Ours, theirs: dict[str, Any]) -> None:
+    """Raises AssertionError where the peer did not compute the same network."""
+    mine = ours.facts()
+    for name in mine.keys() & theirs.keys():
+        assert mine[name] == theirs[name], f"{name}: {mine[name]} here, {theirs[name]} there"
 
 
-def _cpu() -> str:
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text().splitlines() if about.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+def against_c(network: Network, folder: str) -> None:
+    steps = STEPS[network.neurons]
+    library = compiled("spiking_rows", folder)
+    line = head(network, "C loop over the same rows")
+    if library is None:
+        return print_absent(line, "no C compiler")
+    ours, loop = Ours(network, "loihi1"), RowsLoop(library, network)
+    raster = np.zeros((steps, network.neurons), np.uint8)
+    times = in_turn(lambda: ours.run(steps), lambda: cpu_seconds(lambda: loop.run(steps, raster)))
+    assert ours.last is not None and np.array_equal(raster, ours.last.outputs["spikes"][0])
+    check(ours, {"voltage": voltage_digest(loop.v), "fired": int(loop.counts[0])})
+    rate = ours.spikes / (steps * TURNS * network.neurons)
+    print_line(line, times, {"steps": steps, "agrees": True, "rate": rate,
+                             "settings": " ".join(FLAGS[:2])})  # fmt: skip
+
+
+def against(peer: Peer, network: Network, folder: str) -> None:
+    """One line, a ratio or the reason why there is none."""
+    line, python = head(network, peer.name), interpreter(peer.environment)
+    if python is None:
+        return print_absent(line, "not installed: make peers")
+    try:
+        with Worker(python, peer.script) as worker:
+            measure(peer, network, folder, worker, line)
+    except PeerFailed as error:
+        print_absent(line, str(error))
+
+
+def measure(
+    peer: Peer, network: Network, folder: str, worker: Worker, line: dict[str, Any]
+) -> None:
+    steps = peer.steps.get(network.neurons, STEPS[network.neurons])
+    path = Path(folder) / "network.npz"
+    save(network, path)
+    settings = {**peer.settings, "steps": steps}
+    built = worker.ask({"do": "build", "network": str(path), "settings": settings})
+    ours = Ours(network, peer.profile, peer.restarts)
+
+    def theirs() -> float:
+        return worker.ask({"do": "run", "steps": steps})["seconds"]
+
+    _ = ours.run(steps), theirs()  # both have then done what they do only once
+    times = in_turn(lambda: ours.run(steps), theirs)
+    facts = worker.ask({"do": "facts"})
+    check(ours, facts)
+    print_line(line, times, {"steps": steps, "agrees": bool(facts), "settings": peer.settings,
+                             "versions": built["versions"]})  # fmt: skip
+
+
+def cases(quick: bool) -> Iterator[Network]:
+    for neurons in SIZES[:1] if quick else SIZES:
+        for rate in RATES[1:2] if quick else RATES:
+            yield random_network(neurons, rate)
+
+
+def chosen(quick: bool, text: str) -> Callable[[Peer], bool]:
+    wanted = [part.strip().lower() for part in text.split(",") if part.strip()]
+    if wanted:
+        return lambda peer: any(part in peer.name.lower() for part in wanted)
+    return lambda peer: peer.name in QUICK or not quick
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the smallest case only")
-    quick = parser.parse_args().quick
+    parser.add_argument("--quick", action="store_true", help="1000 neurons at 5 % only")
+    parser.add_argument("--peers", default="", help="only peers whose name holds one of these")
+    options = parser.parse_args()
+    wanted = chosen(options.quick, options.peers)
+    print_machine("spiking", {"turns": TURNS, "compiler": " ".join(FLAGS[:2])})
     with tempfile.TemporaryDirectory() as folder:
-        loop = c_loop(folder)
-        for case in CASES[:1] if quick else CASES:
-            print(json.dumps(measure(case, loop)), flush=True)
+        for network in cases(options.quick):
+            if not options.peers or "c loop" in options.peers.lower():
+                against_c(network, folder)
+            for peer in filter(wanted, PEERS):
+                against(peer, network, folder)
     return 0
 
 

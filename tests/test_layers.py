@@ -15,7 +15,7 @@ program
 frontend passes sim cost grad
 nn train learn
 report explore
-api demo
+api demo conform testing
 cli
 """
 LEVEL = {name: n for n, line in enumerate(LEVELS.split("\n")) for name in line.split()}

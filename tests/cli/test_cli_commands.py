@@ -2,13 +2,15 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 SPIKING, TENSOR = "loihi1", "systolic_int8"
 COMMANDS = ("demo", "targets", "check", "compile", "show", "run", "cost", "report", "finetune",
-            "diff")  # fmt: skip
+            "diff", "conform")  # fmt: skip
 
 
 def done(said):
@@ -156,3 +158,25 @@ def test_as_a_process(process, room):
         out, err = started.communicate(timeout=60)
         assert started.returncode == code and "Traceback" not in err
         assert bool(out) == (code == 0)
+
+
+def test_conform(say, room):
+    tmp_path = room / "recorded"
+    tmp_path.mkdir()
+    vectors = Path(__file__).parents[1] / "golden" / "vectors"
+    for name in ("nl_decay", "tfl_register_wraps"):
+        for suffix in (".json", ".npz"):
+            shutil.copy(vectors / f"{name}{suffix}", tmp_path)
+    lines = done(say("conform", str(tmp_path))).splitlines()
+    assert lines[0].startswith("match   picojoule    nl_decay  a.u a.v a.spike  10290/10290")
+    assert lines[1].startswith("skipped picojoule    tfl_register_wraps: the compiler refuses")
+    assert lines[2] == "1 of 1 vectors match (1 skipped)"
+    found = data(say("conform", str(tmp_path), "--engine", "reference", "--json"))
+    assert [v["status"] for v in found["vectors"]] == ["match", "skipped"]
+    with np.load(tmp_path / "nl_decay.npz") as file:
+        arrays = dict(file)
+    arrays["a.u"] = arrays["a.u"] + 1
+    np.savez(tmp_path / "nl_decay.npz", **arrays)
+    said = say("conform", str(tmp_path))
+    assert said.status == 1 and "differ  picojoule    nl_decay" in said.out
+    assert "0 of 1 vectors match" in said.out

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from picojoule.conform import own, tensor
+from picojoule.conform import vector as files
+from picojoule.conform.trial import Trial
 from picojoule.fixed import arithmetic
 from picojoule.fixed.profile import SPIKING, SpikingProfile
-from picojoule.graph import derive
 
 VECTORS = Path(__file__).resolve().parents[1] / "golden" / "vectors"
 Arrays = dict[str, np.ndarray]
@@ -23,11 +25,13 @@ class Vector:
     """One recording: its parameters (NAME.json) and arrays (NAME.npz), integers as int64.
 
     Bool arrays are unpacked: input (steps, channels), NAME.spike (steps, neurons).
+    `file` is the same as the package reads it.
     """
 
     name: str
     head: dict[str, Any]
     arrays: Arrays
+    file: files.Vector
 
     @property
     def profile(self) -> SpikingProfile:
@@ -60,23 +64,24 @@ def load_head(name: str) -> dict[str, Any]:
 
 def load(name: str) -> Vector:
     """Read one vector."""
-    head = load_head(name)
-    with np.load(VECTORS / f"{name}.npz", allow_pickle=False) as file:
-        arrays = {key: _wide(file[key]) for key in file.files}
+    file = files.read_vector(VECTORS / f"{name}.npz", name)
+    head = dict(file.head)
+    arrays = {key: _wide(array) for key, array in file.arrays.items()}
     if head["kind"] == "spiking":
-        arrays["input"] = _unpacked(arrays["input"], head["channels"])
+        arrays["input"] = file.bits("input", head["steps"], head["channels"])
         for p in head["populations"]:
             key = f"{p['name']}.spike"
-            arrays[key] = _unpacked(arrays[key], p["neurons"])
-    return Vector(name, head, arrays)
+            arrays[key] = file.bits(key, head["steps"], p["neurons"])
+    return Vector(name, head, arrays, file)
 
 
 def _wide(array: np.ndarray) -> np.ndarray:
     return array.astype(np.int64) if array.dtype.kind == "i" else array
 
 
-def _unpacked(bits: np.ndarray, count: int) -> np.ndarray:
-    return np.unpackbits(bits, axis=-1, count=count).astype(bool)
+def trials(vector: Vector) -> list[Trial]:
+    """The networks that the package makes of a vector, for the passes and engines users get."""
+    return list(own.trials(vector.file))
 
 
 def first_difference(want: np.ndarray, got: np.ndarray) -> str:
@@ -151,24 +156,6 @@ def _registers(vector: Vector, p: dict[str, Any]) -> Iterator[tuple[int, int, in
         yield keep_u, keep_v, v_th << profile.weight_shift, bias << p["bias_exponent"]
 
 
-RANGE = {"none": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0)}
-
-
-def limits(layer: dict[str, Any]) -> tuple[int, int]:
-    """(low, high) of a layer's int8 results, rule T5: its activation in integers."""
-    low, high = (
-        layer["zero"] + np.rint(bound / layer["step"]) if np.isfinite(bound) else bound
-        for bound in RANGE[layer["activation"]]
-    )
-    return int(max(-128, low)), int(min(127, high))
-
-
-def edge(vector: Vector, name: str) -> dict[str, Any]:
-    """Step and zero of an input or a layer's result."""
-    found = [*vector.head["inputs"], *vector.head["layers"]]
-    return next(x for x in found if x["name"] == name)
-
-
 def scalar_tensor(vector: Vector) -> Arrays:
     """Every layer of a tensor vector from the recorded inputs of that layer, rules T1..T7."""
     compute = {"dense": _dense, "add": _add}
@@ -176,42 +163,28 @@ def scalar_tensor(vector: Vector) -> Arrays:
             for layer in vector.head["layers"]}  # fmt: skip
 
 
-def requantizers(vector: Vector, layer: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Multipliers and exponents int64 (out,) of a dense layer, rules T4 and T8."""
-    step_in = edge(vector, layer["inputs"][0])["step"]
-    step_w = vector.arrays[f"{layer['name']}.step_w"].astype(np.float64)
-    steps = (np.float64(step_in), step_w, np.float64(layer["step"]))
-    return derive.multiplier(*steps), derive.exponent(*steps)
-
-
 def _dense(vector: Vector, layer: dict[str, Any]) -> np.ndarray:
     name, source = layer["name"], layer["inputs"][0]
-    x = vector.arrays[source] - edge(vector, source)["zero"]
+    x = vector.arrays[source] - tensor.edge(vector.file, source)["zero"]
     acc = x @ vector.arrays[f"{name}.weight"].T + vector.arrays[f"{name}.bias"]
-    m, e = (row.tolist() for row in requantizers(vector, layer))
+    m, e = (row.tolist() for row in tensor.requantizers(vector.file, layer))
     out = [
-        [arithmetic.requantize(arithmetic.narrow32(a), m[c], e[c], layer["zero"], *limits(layer))
+        [arithmetic.requantize(arithmetic.narrow32(a), m[c], e[c], layer["zero"],
+                               *tensor.limits(layer))
          for c, a in enumerate(row)]
         for row in acc.tolist()
     ]  # fmt: skip
     return np.array(out, np.int64)
 
 
-LEFT_SHIFT = 20  # of TFLite's int8 ADD, rule T7
-
-
-def add_scaling(vector: Vector, layer: dict[str, Any]) -> np.ndarray:
-    """Multipliers and exponents int64 (6,) of an add, rules T7 and T8."""
-    a, b = (edge(vector, name) for name in layer["inputs"])
-    return derive.add_scaling(a["step"], b["step"], layer["step"], left_shift=LEFT_SHIFT)
-
-
 def _add(vector: Vector, layer: dict[str, Any]) -> np.ndarray:
-    edges = [edge(vector, name) for name in layer["inputs"]]
-    scaling = add_scaling(vector, layer).tolist()
+    edges = [tensor.edge(vector.file, name) for name in layer["inputs"]]
+    scaling = tensor.add_scaling(vector.file, layer).tolist()
     x, y = (vector.arrays[e["name"]] - e["zero"] for e in edges)
     out = [
-        arithmetic.add_rescaled(a, b, LEFT_SHIFT, *scaling, layer["zero"], *limits(layer))
+        arithmetic.add_rescaled(
+            a, b, tensor.LEFT_SHIFT, *scaling, layer["zero"], *tensor.limits(layer)
+        )
         for a, b in zip(x.ravel().tolist(), y.ravel().tolist())
     ]
     return np.array(out, np.int64).reshape(x.shape)

@@ -2,7 +2,8 @@
 
     python tests/golden/mutate.py [--check | RULE ...]
 
-Copies the package, replaces a text, and runs `tests/conformance` against the copy, uncompiled.
+Copies the package, replaces a text, and runs the tests of vectors (`tests/conformance`, and those
+of neuron kinds) against the copy, uncompiled.
 Exit status 1 if the unchanged copy fails, if a mutation survives, if a text to be replaced is
 not found exactly once, or if a rule of docs/numerics.md has no mutation.  With --check only the
 last two, in no time.
@@ -23,7 +24,8 @@ from mutations import MUTATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "picojoule"
-TESTS = [sys.executable, "-m", "pytest", "tests/conformance", "-x", "-m", "golden", "--tb=no"]
+VECTORS = ("tests/fixed/test_dynamics.py", "tests/sim/test_sim_kinds.py", "tests/conformance")
+TESTS = [sys.executable, "-m", "pytest", *VECTORS, "-x", "-m", "golden", "--tb=no"]
 
 
 def rules() -> list[str]:
@@ -49,6 +51,7 @@ def caught_by(mutation: Mutation | None) -> str:
     with tempfile.TemporaryDirectory(prefix="mutated-") as folder:
         copy = Path(folder) / "picojoule"
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "hardware_models", copy / "hardware_models")
         if mutation is not None:
             _mutate(copy / mutation.path, mutation)
         changed = {"PYTHONPATH": folder, "NUMBA_DISABLE_JIT": "1", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mutation import GROUPS, KERNEL, PLAN, REFERENCE, TENSOR, one
+from mutation import GROUPS, KERNEL, NEURONS, REFERENCE, REGISTERS, TENSOR, TWIN, one
+from mutations_neurons import KINDS
 from mutations_spiking import SPIKING
 from mutations_tensor import FACES, TENSORS
 
@@ -11,57 +12,57 @@ ENGINES = (
     one(
         "S1",
         "reference engine: decay floors",
-        REFERENCE,
+        TWIN,
         "return np.sign(x) * (np.abs(x) // divisor)",
         "return x // divisor",
     ),
     one(
         "S2",
         "compiled engine: current offset ignored",
-        PLAN,
-        'full - profile.u_decay_offset - raw["decay_u"]',
-        'full - raw["decay_u"]',
+        REGISTERS,
+        "return full - offset - value",
+        "return full - value",
     ),
     one(
         "S2",
         "reference engine: current offset ignored",
-        REFERENCE,
-        "full - p.u_decay_offset - du",
-        "full - du",
+        TWIN,
+        'old = self.kept(word, f"decay_{word}", p.u_decay_offset)',
+        'old = self.kept(word, f"decay_{word}")',
     ),
-    one("S3", "compiled engine: input is not cleared", KERNEL, "        q[i] = 0\n", ""),
+    one("S3", "compiled engine: input is not cleared", NEURONS, "        q[i] = 0\n", ""),
     one(
         "S4",
         "reference engine: one more value below",
-        REFERENCE,
+        TWIN,
         "np.clip(x, 1 - 2**bits, 2**bits - 1)",
         "np.clip(x, -(2**bits), 2**bits - 1)",
     ),
     one(
         "S5",
         "compiled engine: bias exponent ignored",
-        PLAN,
-        'raw["bias"] << bias_exponent',
-        'raw["bias"]',
+        REGISTERS,
+        'value << args["bias_exponent"] if name == "bias" else value',
+        "value",
     ),
     one(
         "S6",
         "compiled engine: threshold is not shifted",
-        PLAN,
-        'raw["v_th"] << profile.weight_shift',
-        'raw["v_th"]',
+        REGISTERS,
+        "return value << profile.weight_shift",
+        "return value",
     ),
     one(
         "S6",
         "reference engine: fires at the threshold",
-        REFERENCE,
-        "(v_new > v_th",
-        "(v_new >= v_th",
+        TWIN,
+        "(reached > step.threshold())",
+        "(reached >= step.threshold())",
     ),
     one(
         "S7",
         "reference engine: refractory for one step more",
-        REFERENCE,
+        TWIN,
         'args["refractory"] - 1',
         'args["refractory"]',
     ),
@@ -117,4 +118,4 @@ ENGINES = (
     ),
 )
 
-MUTATIONS = SPIKING + TENSORS + FACES + ENGINES
+MUTATIONS = SPIKING + KINDS + TENSORS + FACES + ENGINES

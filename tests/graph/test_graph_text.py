@@ -26,7 +26,7 @@ out  lif   kind=count start=1
 
 node input = Input  shape=[2]  kind=spike   # spike[2]
 node fc = IntSynapse <- input  weight=fc.w  step_w=fc.step_w  exponent=-1  bits=8  dropped=1 \\
-        delay=3  features=2  sparse=True   # current[2]
+        delay=3  features=2  sparse=True  graded=False   # current[2]
 node lif = IntCuba <- fc  decay_u=du  decay_v=dv  v_th=th  step=lif.step  bias_exponent=0 \\
         refractory=2  profile=loihi1   # spike[2]
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from picojoule.fixed import arithmetic
 from picojoule.fixed.profile import CLIP, UNLIMITED, WRAP
+from picojoule.kernels import delivery, neurons
 from picojoule.kernels import spiking as k
 
 seeds = st.integers(0, 10**6)
@@ -36,12 +37,12 @@ def test_cuba_three_ways(dtype, modes, seed):
     state[: 3 * n][rng.random(3 * n) < 0.5] = 0
     registers = np.concatenate([rng.integers(0, 4097, 2 * n), rng.integers(0, 2**20, n),
                                 rng.integers(-500, 500, n) * (rng.random(n) < 0.5)])  # fmt: skip
-    numbers = np.array([12, modes[0], 21, modes[1], 23, modes[2], 23])
+    numbers = np.array([12, modes[0], 21, modes[1], 23, modes[2], 23, modes[1], 0])
     at = row(k.CUBA, 0, n, 0, n, 2 * n, 3 * n, 0, 0, refractory, 0, unit)
     results = []
-    for kernel in (k.update_cuba, python(k.advance_cuba)):
+    for kernel in (neurons.update_cuba, python(neurons.advance_cuba)):
         copy, flags = state.astype(dtype), np.zeros(n, np.uint8)
-        more = () if kernel is k.update_cuba else modes
+        more = () if kernel is neurons.update_cuba else (*modes, modes[1])
         active = kernel(at, numbers, registers, copy, flags, *more)
         results.append((active, copy, flags))
     want, fired, active = one_by_one(state, registers, n, unit, refractory, modes)
@@ -80,7 +81,7 @@ def test_dense_delivery_three_ways(pool, dtype, seed):
     mine = arrived[(arrived >= 2) & (arrived < 2 + axons)] - 2
     want = np.zeros(3 + n, int)
     want[3:] = weight.astype(int)[mine].sum(axis=0)
-    for kernel in (k.deliver_dense, python(k.deliver_dense)):
+    for kernel in (delivery.deliver_dense, python(delivery.deliver_dense)):
         state = np.zeros(3 + n, dtype)
         ring = np.stack([arrived + 1, arrived])
         assert kernel(at, pools, state, ring, 1, 0, 6) == n * len(mine)
@@ -99,9 +100,9 @@ def test_sparse_delivery_three_ways(pool, seed):
     weight = np.concatenate([[99], dense[source, target]]).astype(pool)
     targets = np.concatenate([[98, 97], target]).astype(np.int32)
     arrived = rng.integers(0, 9, 7).astype(np.int32)  # axons 1..6 are ours
-    at = row(k.SPARSE, 0, 1, 1 + axons, 4, 0, 0, 0, 1, 2)
+    at = row(k.SPARSE, 0, 1, 1 + axons, 4, 0, 0, 0, 1, 0, 2)
     mine = arrived[(arrived >= 1) & (arrived < 1 + axons)] - 1
-    for kernel in (k.deliver_sparse, python(k.deliver_sparse)):
+    for kernel in (delivery.deliver_sparse, python(delivery.deliver_sparse)):
         state = np.zeros(4 + n, np.int32)
         got = kernel(at, weight, targets, rows, state, arrived[None], 0, 0, 7)
         assert got == (dense[mine] != 0).sum()
@@ -115,7 +116,7 @@ def test_effective_weights_three_ways(seed, exponent, bound):
     mantissa = np.random.default_rng(seed).integers(-256, 256, 40)
     want = np.floor(mantissa * 2.0**exponent).astype(int) * 64
     want = np.clip(want, -bound, bound) if bound else want
-    for kernel in (k.effective_weights, python(k.effective_weights)):
+    for kernel in (delivery.effective_weights, python(delivery.effective_weights)):
         out = np.zeros(40, np.int64)
         kernel(mantissa, exponent, 6, bound, out)
         np.testing.assert_array_equal(out, want)
@@ -126,16 +127,19 @@ def test_effective_weights_three_ways(seed, exponent, bound):
 def test_spikes_under_way_survive_the_ring(seed):
     rng = np.random.default_rng(seed)
     first, lists, depth = np.array([0, 3, 5]), np.array([0, 6, 10]), 4
-    spikes = np.stack([rng.integers(0, 2, 9), rng.integers(0, depth, 9),
-                       rng.permutation(9)], axis=1)  # fmt: skip
+    carries = np.array([False, True, False])
+    axon = rng.permutation(9)
+    payload = np.where((axon > 2) & (axon < 5), rng.integers(-9, 9, 9), 1)
+    spikes = np.stack([rng.integers(0, 2, 9), rng.integers(0, depth, 9), axon, payload], axis=1)
     for load, drain in ((k.load_inflight, k.inflight_rows),
                         (python(k.load_inflight), python(k.inflight_rows))):  # fmt: skip
         ring, fill = np.zeros((2, depth, 20), np.int32), np.zeros((2, depth, 3), np.int32)
-        load(spikes, ring, fill, lists, first)
-        out = np.zeros((9, 3), np.int64)
-        assert drain(ring, fill, lists, first, 0, out) == 9
+        loads = np.zeros((2, depth, 20), np.int64)
+        load(spikes, ring, loads, fill, lists, first, carries)
+        out = np.zeros((9, 4), np.int64)
+        assert drain(ring, loads, fill, lists, first, carries, 0, out) == 9
         np.testing.assert_array_equal(np.unique(out, axis=0), np.unique(spikes, axis=0))
-        drain(ring, fill, lists, first, 3, out)
+        drain(ring, loads, fill, lists, first, carries, 3, out)
         later = spikes.copy()
         later[:, 1] = (later[:, 1] + 1) % depth  # slot 0 comes right after slot 3
         np.testing.assert_array_equal(np.unique(out, axis=0), np.unique(later, axis=0))

@@ -258,7 +258,9 @@ def test_the_whole_kernel_as_python(seed):
     plan, events = make_plan(program), events_from_raster(random_raster(seed, program))
     batches = []
     for kernel in (kernels.run_block, getattr(kernels.run_block, "py_func", kernels.run_block)):
-        batch = empty_batch(plan, events, start_state(program, None, events.samples)[0])
+        state, n = start_state(program, None, events.samples)[0], events.samples
+        batch = empty_batch(plan, events, state, np.zeros((n, 3), np.int64),
+                            np.zeros((n, events.steps, 0), np.int8))  # fmt: skip
         kernel(plan.machine, batch)
         batches.append(batch)
     assert batches[0].counts.any()

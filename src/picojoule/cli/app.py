@@ -29,7 +29,8 @@ app = typer.Typer(
 )
 
 SEED_MAX = 2**32 - 1
-Network = Annotated[Path, typer.Argument(help="a network: NIR (.nir) or a saved graph (.pjg)")]
+VectorFolder = Annotated[Path, typer.Argument(help="a folder of golden vectors, or one .npz")]
+Network = Annotated[Path, typer.Argument(help="NIR (.nir), lava-dl (.net) or a saved graph (.pjg)")]
 ProgramFile = Annotated[Path, typer.Argument(help="a compiled program (.pjp)")]
 SamplesFile = Annotated[Path, typer.Argument(help="samples: .npz with x (and y), .npy or .csv")]
 TargetName = Annotated[str, typer.Option("--target", "-t", help="a machine, or a YAML file")]
@@ -353,3 +354,23 @@ def diff(
     graph = api.load(network, dt=dt, dialect=dialect, steps=steps)
     found = api.diff(graph, load(program, verify=True), read_samples(samples)[0])
     say(str(found), asdict(found), json)
+
+
+@app.command()
+def conform(
+    folder: VectorFolder,
+    engine: Engine = "numba",
+    json: AsJson = False,
+) -> None:  # fmt: skip
+    """Replay golden vectors of other simulators, integer for integer; status 1 on a difference."""
+    from picojoule.conform.run import conform as replay
+    from picojoule.conform.run import line, summary
+
+    def told(result: Any) -> None:
+        if not json:
+            typer.echo(line(result))
+
+    found = replay(folder, engine=engine, told=told)  # type: ignore[arg-type]
+    say(summary(found), {"summary": summary(found), "vectors": [o.data() for o in found]}, json)
+    if any(o.status in ("differ", "error") for o in found):
+        raise typer.Exit(1)

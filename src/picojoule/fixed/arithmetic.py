@@ -27,13 +27,15 @@ def limit(x: int, mode: int, bits: int) -> int:
     """S4: bring x into `bits` bits beside the sign.
 
     mode 0 leaves it, 1 wraps in two's complement to [-2**bits, 2**bits),
-    2 clips to [-2**bits + 1, 2**bits - 1].
+    2 clips to [-2**bits + 1, 2**bits - 1], 3 corrects once, to (-2**bits, 2**bits].
     """
     if mode == 0:
         return x
     top = 1 << bits
     if mode == 1:
         return ((x + top) & (2 * top - 1)) - top
+    if mode == 3:
+        return x - 2 * top if x > top else x + 2 * top if x <= -top else x
     if x > top - 1:
         return top - 1
     if x < 1 - top:
@@ -55,7 +57,10 @@ def next_voltage(
     v: int, u: int, bias: int, keep_v: int, decay_bits: int, u_mode: int, u_bits: int, v_mode: int,
     v_bits: int,
 ) -> int:  # fmt: skip
-    """S5: the voltage of this step before the threshold; u is this step's current."""
+    """S5: the voltage of this step before the threshold; u is this step's current.
+
+    u_mode, u_bits: the width of current plus bias
+    """
     drive = limit(u + bias, u_mode, u_bits)
     return limit(decay(v, keep_v, decay_bits) + drive, v_mode, v_bits)
 
@@ -149,17 +154,19 @@ def add_rescaled(
 def cuba_neuron(
     u: int, v: int, wait: int, q: int, bias: int, keep_u: int, keep_v: int, v_th: int,
     refractory: int, decay_bits: int, q_mode: int, q_bits: int, u_mode: int, u_bits: int,
-    v_mode: int, v_bits: int,
+    v_mode: int, v_bits: int, drive_mode: int = -1,
 ) -> tuple[int, int, int, int, bool]:  # fmt: skip
     """S3..S8: one neuron, one step.
 
     Returns (u, reached, v, wait, fired): `reached` is the voltage before the reset.
+    drive_mode is how current plus bias is limited; -1: as the current is.
     While `wait` > 0 the neuron is refractory: its voltage stays 0, its current moves on.
     """
     u = next_current(u, q, keep_u, decay_bits, q_mode, q_bits, u_mode, u_bits)
     if wait > 0:
         return u, 0, 0, wait - 1, False
-    reached = next_voltage(v, u, bias, keep_v, decay_bits, u_mode, u_bits, v_mode, v_bits)
+    mode = u_mode if drive_mode < 0 else drive_mode
+    reached = next_voltage(v, u, bias, keep_v, decay_bits, mode, u_bits, v_mode, v_bits)
     if fires(reached, v_th):
         return u, reached, 0, refractory - 1, True
     return u, reached, reached, 0, False

@@ -20,6 +20,7 @@ class Events:
     indptr  int64 (samples * steps + 1,)  events of sample b, step t are
             index[indptr[b * steps + t] : indptr[b * steps + t + 1]]
     index   int32 (events,)  the channel of each event, ascending within a step
+    payload int32 (events,)  what each event carries, never 0; None: 1 each
     """
 
     indptr: np.ndarray
@@ -27,24 +28,29 @@ class Events:
     samples: int
     steps: int
     channels: int
+    payload: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         assert self.indptr.shape == (self.samples * self.steps + 1,)
         assert self.indptr.dtype == np.int64 and self.index.dtype == np.int32
+        assert self.payload is None or self.payload.shape == self.index.shape
 
     def raster(self) -> np.ndarray:
-        """Dense bool (samples, steps, channels)."""
-        out = np.zeros((self.samples * self.steps, self.channels), bool)
+        """Dense bool (samples, steps, channels); int32 where events carry payloads."""
+        dtype = bool if self.payload is None else np.int32
+        out = np.zeros((self.samples * self.steps, self.channels), dtype)
         rows = np.repeat(np.arange(len(out)), np.diff(self.indptr))
-        out[rows, self.index] = True
+        out[rows, self.index] = True if self.payload is None else self.payload
         return out.reshape(self.samples, self.steps, self.channels)
 
     def take(self, start: int, stop: int) -> Events:
         """Samples start..stop, as a view."""
         lo, hi = start * self.steps, stop * self.steps
         indptr = self.indptr[lo : hi + 1]
-        index = self.index[indptr[0] : indptr[-1]]
-        return Events(indptr - indptr[0], index, stop - start, self.steps, self.channels)
+        part = slice(indptr[0], indptr[-1])
+        payload = None if self.payload is None else self.payload[part]
+        return Events(indptr - indptr[0], self.index[part], stop - start, self.steps,
+                      self.channels, payload)  # fmt: skip
 
     def padded(self, steps: int) -> Events:
         """The same events followed by silence, or cut, to exactly `steps` steps."""
@@ -53,19 +59,27 @@ class Events:
 
 def _resized(raster: np.ndarray, steps: int) -> np.ndarray:
     samples, before, channels = raster.shape
-    out = np.zeros((samples, steps, channels), bool)
+    out = np.zeros((samples, steps, channels), raster.dtype)
     out[:, : min(before, steps)] = raster[:, :steps]
     return out
 
 
+def _spikes(x: np.ndarray) -> np.ndarray:
+    """Bool where `x` holds 0 and 1 only, else int32."""
+    if x.dtype == bool or ((x == 0) | (x == 1)).all():
+        return x.astype(bool)
+    return x.astype(np.int32)
+
+
 def events_from_raster(raster: np.ndarray) -> Events:
-    """Bool (samples, steps, channels) to Events."""
+    """Bool (samples, steps, channels) to Events; integers, where not 0, are payloads."""
     samples, steps, channels = raster.shape
     flat = raster.reshape(samples * steps, channels)
     indptr = np.zeros(len(flat) + 1, np.int64)
     np.cumsum(np.count_nonzero(flat, axis=1), out=indptr[1:])
-    index = np.nonzero(flat)[1].astype(np.int32)
-    return Events(indptr, index, samples, steps, channels)
+    where = np.nonzero(flat)
+    payload = None if raster.dtype == bool else flat[where].astype(np.int32)
+    return Events(indptr, where[1].astype(np.int32), samples, steps, channels, payload)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +90,8 @@ class Encoder:
     'rate'    spikes: a value of `high` fires in each of `steps` steps, value x in
               x / high of them, evenly spread: channel c fires in step t when
               floor((t + 1) * p) > floor(t * p), p = clip(x / high, 0, 1) rounded to 2**-16
-    'events'  samples are spikes already: bool or 0/1 (samples, steps, *shape), or Events
+    'events'  samples are spikes already: bool or 0/1 (samples, steps, *shape), or Events;
+              other integers are payloads of graded spikes, 0 is no spike
     """
 
     kind: Literal["affine", "rate", "events"]
@@ -102,7 +117,7 @@ class Encoder:
         if isinstance(x, Events):
             return x if x.steps == steps else x.padded(steps)
         if self.kind == "events":
-            raster = np.asarray(x, bool).reshape(len(x), -1, self.channels)
+            raster = _spikes(np.asarray(x)).reshape(len(x), -1, self.channels)
             return events_from_raster(_resized(raster, steps))
         p = np.rint(np.clip(np.asarray(x, np.float64) / self.high, 0, 1) * 65536).astype(np.int64)
         t = np.arange(self.steps, dtype=np.int64)[None, :, None]

@@ -5,15 +5,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 # what happens where a value leaves its width (docs/numerics.md, rule S4)
-UNLIMITED, WRAP, CLIP = 0, 1, 2
+UNLIMITED, WRAP, CLIP, ODD = 0, 1, 2, 3
+
+LAVA_KINDS = (
+    "cuba", "cuba_reset", "ternary", "sigma_delta", "delta", "resonator", "resonator_iz", "atrlif",
+    "product", "graded", "graded_relu", "integrator", "threshold",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class SpikingProfile:
-    """Arithmetic of CUBA-LIF cores.  Widths are bits beside the sign."""
+    """Arithmetic of spiking cores.  Widths are bits beside the sign.
+
+    kinds         neuron kinds (`fixed.neurons.KINDS`) that the cores run
+    exponent_on   what a negative weight exponent floors: each weight, or the sum of one group
+    payload_bits  0: spikes are binary; else what a graded spike carries, sign included
+    """
 
     name: str
     decay_bits: int = 12  # decays are in units of 2**-decay_bits
@@ -25,6 +36,7 @@ class SpikingProfile:
     v_mode: int = UNLIMITED  # voltage
     v_bits: int = 63
     has_bias: bool = True
+    bias_wraps: bool = True  # current plus bias has the width of the current
     weight_shift: int = 6  # one unit of effective weight is 2**6 units of u and v
     weight_limit: int = 0  # effective weights are clipped to +-limit; 0: never
     input_delay: int = 0  # an external event of step t acts in step t + this
@@ -37,6 +49,14 @@ class SpikingProfile:
     bias_exponent_max: int = 7
     weight_exponent_min: int = -8
     weight_exponent_max: int = 7
+    exponent_on: Literal["synapse", "sum"] = "synapse"
+    payload_bits: int = 0
+    kinds: tuple[str, ...] = ("cuba",)
+
+    @property
+    def drive_mode(self) -> int:
+        """How current plus bias is limited (S5)."""
+        return self.u_mode if self.bias_wraps else UNLIMITED
 
     @property
     def state_bits(self) -> int:
@@ -44,32 +64,55 @@ class SpikingProfile:
         return 32 if max(self.q_bits, self.u_bits, self.v_bits) < 31 else 64
 
 
+# nengo-loihi 1.1.0 widths, offsets and bias; brian2-loihi 0.5.2 delays and refractory
+# (DESIGN.md section 4); external events one step late as in the Loihi trace of the
+# NIR paper (Pedersen et al. 2024, 01_lif/lif_lava_loihi_fixed.csv)
+_LOIHI1 = SpikingProfile(
+    name="loihi1",
+    u_decay_offset=1,
+    q_mode=WRAP,
+    q_bits=21,
+    u_mode=WRAP,
+    u_bits=23,
+    v_mode=CLIP,
+    v_bits=23,
+    input_delay=1,
+)
+# brian2-loihi 0.5.2, loihi_neuron_group.py and loihi_synapses.py
+_BRIAN2LOIHI = SpikingProfile(
+    name="brian2loihi",
+    has_bias=False,
+    weight_limit=2**21 - 64,
+    refractory_max=64,
+    decay_max=4096,
+)
+# nengo-loihi 1.1.0, emulator/interface.py: also noise and voltage limits, but no synaptic delays
+_NENGO_LOIHI = replace(
+    _LOIHI1,
+    name="nengo_loihi",
+    delay_max=0,
+    weight_exponent_min=-7,
+    kinds=("cuba", "cuba_noise"),
+)
+# Lava b6822fbc, fixed-point process models; external events and offset as above
+_LAVA = replace(
+    _LOIHI1,
+    name="lava",
+    q_mode=UNLIMITED,
+    q_bits=63,
+    u_mode=ODD,
+    bias_wraps=False,
+    delay_max=63,
+    refractory_max=1,
+    exponent_on="sum",
+    payload_bits=24,
+    kinds=LAVA_KINDS,
+)
+# Lava's arithmetic on a machine whose spikes carry 32 bits and whose neurons can rest
+_LOIHI2 = replace(_LAVA, name="loihi2", delay_max=62, refractory_max=63, payload_bits=32)
+
 SPIKING: dict[str, SpikingProfile] = {
-    profile.name: profile
-    for profile in (
-        # nengo-loihi 1.1.0 widths, offsets and bias; brian2-loihi 0.5.2 delays and refractory
-        # (DESIGN.md section 4); external events one step late as in the Loihi trace of the
-        # NIR paper (Pedersen et al. 2024, 01_lif/lif_lava_loihi_fixed.csv)
-        SpikingProfile(
-            name="loihi1",
-            u_decay_offset=1,
-            q_mode=WRAP,
-            q_bits=21,
-            u_mode=WRAP,
-            u_bits=23,
-            v_mode=CLIP,
-            v_bits=23,
-            input_delay=1,
-        ),
-        # brian2-loihi 0.5.2, loihi_neuron_group.py and loihi_synapses.py
-        SpikingProfile(
-            name="brian2loihi",
-            has_bias=False,
-            weight_limit=2**21 - 64,
-            refractory_max=64,
-            decay_max=4096,
-        ),
-    )
+    profile.name: profile for profile in (_LOIHI1, _BRIAN2LOIHI, _NENGO_LOIHI, _LAVA, _LOIHI2)
 }
 
 

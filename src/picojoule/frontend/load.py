@@ -9,7 +9,7 @@ from picojoule.errors import Fault, FrontendError
 from picojoule.frontend.nir_dialect import Dialect
 from picojoule.graph.graph import Graph
 
-FORMATS = {".nir": "NIR", ".pjg": "a saved Graph"}
+FORMATS = {".nir": "NIR", ".net": "lava-dl", ".pjg": "a saved Graph"}
 PLANNED = {".onnx": "ONNX", ".tflite": "TFLite"}
 
 
@@ -22,7 +22,8 @@ def load(
 ) -> Graph:
     """Read a network file; its suffix says the format.
 
-    dt, dialect, steps  see `picojoule.frontend.nir.read`
+    dt, dialect, steps  see `picojoule.frontend.nir.read`; of a `.net` file steps alone counts,
+                        where the file names none
 
     Raises FrontendError PJ501 for a format that is not read, UsageError PJ801 where there is
     no file; else what the reader raises.
@@ -35,6 +36,10 @@ def load(
         from picojoule.frontend import nir
 
         return nir.read(path, dt=dt, dialect=dialect, steps=steps)
+    if suffix == ".net":
+        from picojoule.frontend import lava_net
+
+        return lava_net.read(path, steps=steps)
     if suffix == ".pjg":
         from picojoule.graph.files import load as load_graph
 

@@ -25,7 +25,7 @@ FILE_BYTES = 1 << 30
 READ_SECONDS = 60.0
 CHILD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from picojoule.frontend.nir_unpack import main; main(sys.argv[2])"
+    "from picojoule.frontend.{} import main; main(sys.argv[2])"
 )
 
 
@@ -59,8 +59,8 @@ def read_items(path: Path) -> NirFile:
     Raises FrontendError: PJ501 where it is damaged or too large, PJ502 with every node of a
     type that cannot be read.
     """
-    _check_size(path)
-    head, _, rest = _child_output(path).partition(b"\n")
+    check_size(path)
+    head, _, rest = child_output(path, "nir_unpack").partition(b"\n")
     found = json.loads(head)
     if found["faults"]:
         raise FrontendError(_with_help([Fault(code, what) for code, what in found["faults"]]))
@@ -69,7 +69,8 @@ def read_items(path: Path) -> NirFile:
     return NirFile(items, edges, tuple(found["graphs"]), found["dt_note"])
 
 
-def _check_size(path: Path) -> None:
+def check_size(path: Path) -> None:
+    """Raise FrontendError PJ501 for what is no file, or too large a file."""
     try:
         size = path.stat().st_size if path.is_file() else -1
     except (OSError, ValueError) as error:
@@ -84,8 +85,12 @@ def _damaged(what: str) -> FrontendError:
     return FrontendError(Fault("PJ501", what))
 
 
-def _child_output(path: Path) -> bytes:
-    command = [sys.executable, "-c", CHILD, json.dumps(sys.path), os.fspath(path)]
+def child_output(path: Path, module: str) -> bytes:
+    """What `main` of a module of `frontend` writes about a file, in a process of its own.
+
+    Raises FrontendError PJ501 where that process fails, crashes or does not come to an end.
+    """
+    command = [sys.executable, "-c", CHILD.format(module), json.dumps(sys.path), os.fspath(path)]
     try:
         child = subprocess.run(command, capture_output=True, timeout=READ_SECONDS, check=False)
     except subprocess.TimeoutExpired:

@@ -69,7 +69,7 @@ def unpack(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     return reader.found, reader.arrays
 
 
-class _Refusal(Exception):
+class Refusal(Exception):
     """One thing in a file is wrong; the message says what."""
 
 
@@ -85,13 +85,13 @@ class _Reader:
 
     def file(self, file: Any) -> None:
         try:
-            root = _group(file, "node")
-            kind = _text(_dataset(root, "type"))
+            root = member_group(file, "node")
+            kind = _text(member_dataset(root, "type"))
             if kind != "NIRGraph":
-                raise _Refusal(f"the root is a {kind}, not a NIRGraph")
+                raise Refusal(f"the root is a {kind}, not a NIRGraph")
             self._graph(root, "", 0)
             self.found["dt_note"] = _dt_note(root)
-        except _Refusal as error:
+        except Refusal as error:
             self.fault("PJ501", str(error))
 
     def fault(self, code: str, what: str) -> None:
@@ -99,19 +99,19 @@ class _Reader:
 
     def _graph(self, group: Any, prefix: str, depth: int) -> None:
         if depth > DEPTH:
-            raise _Refusal(f"graphs are nested more than {DEPTH} deep at '{prefix[:-1]}'")
-        nodes = _group(group, "nodes")
+            raise Refusal(f"graphs are nested more than {DEPTH} deep at '{prefix[:-1]}'")
+        nodes = member_group(group, "nodes")
         self.found["edges"] += [(prefix + a, prefix + b) for a, b in self._edges(group, prefix)]
         for name in nodes:
             if len(self.found["items"]) >= NODES:
-                raise _Refusal(f"the file has more than {NODES} nodes")
+                raise Refusal(f"the file has more than {NODES} nodes")
             self._node(nodes, str(name), prefix, depth)
 
     def _node(self, nodes: Any, name: str, prefix: str, depth: int) -> None:
         path = prefix + name
         try:
-            group = _group(nodes, name)
-            kind = _text(_dataset(group, "type"))
+            group = member_group(nodes, name)
+            kind = _text(member_dataset(group, "type"))
             if kind == "NIRGraph":
                 self.found["graphs"].append(path)
                 self._graph(group, path + ".", depth + 1)
@@ -122,36 +122,36 @@ class _Reader:
                 listed = [(n, a.dtype.str, a.shape) for n, a in arrays.items()]
                 self.found["items"].append((path, kind, prefix[:-1], listed))
                 self.arrays += arrays.values()
-        except _Refusal as error:
+        except Refusal as error:
             self.fault("PJ501", f"node '{path[:TEXT]}': {error}")
 
     def _arrays(self, group: Any, kind: str) -> Iterator[tuple[str, np.ndarray]]:
         for field in ARRAYS[kind]:
             name = field.removesuffix("?")
             if name in group:
-                yield name, self._array(_dataset(group, name), name)
+                yield name, self._array(member_dataset(group, name), name)
             elif name == field:
-                raise _Refusal(f"a {kind} needs {name!r}, which is missing")
+                raise Refusal(f"a {kind} needs {name!r}, which is missing")
 
     def _array(self, data: Any, name: str) -> np.ndarray:
         if data.dtype.kind not in "biuf":
-            raise _Refusal(f"{name!r} holds {data.dtype}, not numbers")
+            raise Refusal(f"{name!r} holds {data.dtype}, not numbers")
         self.bytes_left -= data.size * data.dtype.itemsize
         if self.bytes_left < 0:
-            raise _Refusal(f"{name!r}: the arrays of the file need more than {ARRAY_BYTES} bytes")
+            raise Refusal(f"{name!r}: the arrays of the file need more than {ARRAY_BYTES} bytes")
         array = np.asarray(data[()])
         bad = np.argwhere(~np.isfinite(array)) if array.dtype.kind == "f" else ()
         if len(bad):
             at = list(map(int, bad[0]))
-            raise _Refusal(f"{name!r} has {len(bad)} values that are not finite, first at {at}")
+            raise Refusal(f"{name!r} has {len(bad)} values that are not finite, first at {at}")
         return array.astype(array.dtype.newbyteorder("<"), copy=False)
 
     def _edges(self, group: Any, prefix: str) -> list[tuple[str, str]]:
-        data = _dataset(group, "edges")
+        data = member_dataset(group, "edges")
         if data.size == 0:
             return []
         if data.ndim != 2 or data.shape[1] != 2 or data.shape[0] > EDGES:
-            raise _Refusal(f"edges of '{prefix[:-1]}' have shape {list(data.shape)}, not (n, 2)")
+            raise Refusal(f"edges of '{prefix[:-1]}' have shape {list(data.shape)}, not (n, 2)")
         return [(_decoded(a), _decoded(b)) for a, b in data[()]]
 
 
@@ -161,48 +161,48 @@ def _child(group: Any, name: str) -> Any:
 
     link = group.get(name, getlink=True)
     if link is None:
-        raise _Refusal(f"{name!r} is missing")
+        raise Refusal(f"{name!r} is missing")
     if not isinstance(link, h5py.HardLink):
-        raise _Refusal(f"{name!r} is a link, which is not followed")
+        raise Refusal(f"{name!r} is a link, which is not followed")
     return group[name]
 
 
-def _group(group: Any, name: str) -> Any:
+def member_group(group: Any, name: str) -> Any:
     import h5py
 
     found = _child(group, name)
     if not isinstance(found, h5py.Group):
-        raise _Refusal(f"{name!r} is not a group")
+        raise Refusal(f"{name!r} is not a group")
     return found
 
 
-def _dataset(group: Any, name: str) -> Any:
+def member_dataset(group: Any, name: str) -> Any:
     import h5py
 
     found = _child(group, name)
     if not isinstance(found, h5py.Dataset) or found.shape is None:
-        raise _Refusal(f"{name!r} is not a dataset")
+        raise Refusal(f"{name!r} is not a dataset")
     if found.is_virtual or found.external:
-        raise _Refusal(f"{name!r} is stored in another file, which is not read")
+        raise Refusal(f"{name!r} is stored in another file, which is not read")
     return found
 
 
 def _text(data: Any) -> str:
     if data.shape != ():
-        raise _Refusal(f"a text has shape {list(data.shape)}")
+        raise Refusal(f"a text has shape {list(data.shape)}")
     return _decoded(data[()])
 
 
 def _decoded(value: Any) -> str:
     text = value.decode("utf-8") if isinstance(value, bytes) else value
     if not isinstance(text, str) or len(text) > TEXT:
-        raise _Refusal("a name or type is not a short text")
+        raise Refusal("a name or type is not a short text")
     return text
 
 
 def _dt_note(root: Any) -> float | None:
     """What the writer noted in the metadata, if it is a number."""
     try:
-        return float(_dataset(_group(root, "metadata"), "dt")[()])
-    except (_Refusal, *DAMAGED):
+        return float(member_dataset(member_group(root, "metadata"), "dt")[()])
+    except (Refusal, *DAMAGED):
         return None

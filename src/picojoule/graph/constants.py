@@ -9,6 +9,8 @@ import numpy as np
 from picojoule.errors import Fault
 from picojoule.graph.derive import FUNCTIONS
 from picojoule.graph.graph import Graph
+from picojoule.graph.lists import list_faults
+from picojoule.graph.ops import IntShared
 from picojoule.graph.types import Derivation, Node, Pinned, TensorType
 
 # field -> lowest and highest value of a real op's constant
@@ -16,8 +18,10 @@ REAL_RANGES = {
     ("CubaLif", "decay_u"): (0.0, 1.0),
     ("CubaLif", "decay_v"): (0.0, 1.0),
     ("BatchNorm", "variance"): (0.0, np.inf),
+    ("IntSynapse", "delays"): (0.0, 63.0),  # 6 bits; a machine may hold less (S10)
 }
-EXACT = ("weight",)  # fields that do not broadcast
+STEPS = ("step", "step_in", "step_w", "step_out", "step_a", "step_b")
+EXACT = ("weight", "delays", "row", "base")  # fields that do not broadcast
 
 
 class Constants:
@@ -98,6 +102,14 @@ class Constants:
                 yield from _shape_faults(node, where, name, value.shape, shapes[where])
             if value is not None:
                 yield from _range_faults(node, where, name, value)
+        if isinstance(node.op, IntShared):
+            yield from self._list_faults(node, node.op)
+
+    def _list_faults(self, node: Node, op: IntShared) -> Iterator[Fault]:
+        names = self.graph.constants(node)
+        values = {f: self.value(c) for f, c in names.items() if has_constant(self.graph, c)}
+        for what in list_faults(op, values):
+            yield Fault("PJ405", f"node {node.name!r}: {what}")
 
 
 def has_constant(graph: Graph, name: str) -> bool:
@@ -162,7 +174,7 @@ def _range_faults(node: Node, where: str, name: str, value: np.ndarray) -> Itera
     kind = type(node.op).__name__
     low, high = REAL_RANGES.get((kind, where), (-np.inf, np.inf))
     bad = (value < low) | (value > high)
-    if where.startswith("step_") or (kind, where) == ("IntCuba", "step"):
+    if where in STEPS:
         bad, low = value <= 0, 0.0
     if not np.any(bad):
         return

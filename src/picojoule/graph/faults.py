@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from picojoule.errors import Fault, GraphError
 from picojoule.graph.constants import Constants
 from picojoule.graph.graph import Graph
-from picojoule.graph.ops import Input
+from picojoule.graph.ops import Input, IntNeuron
 from picojoule.graph.types import Node, TensorType
 
 NAME_MAX = 200
@@ -83,6 +83,9 @@ def _arity_faults(node: Node) -> Iterator[Fault]:
         needs = f"{least}" if most == least else f"at least {least}"
         what = f"node {node.name!r} has {count} inputs; {type(node.op).__name__} needs {needs}"
         yield Fault("PJ401", what)
+    if isinstance(node.op, IntNeuron) and node.op.second >= max(count, 1):
+        what = f"node {node.name!r}: no input feeds its second current"
+        yield Fault("PJ401", what, fix=f"second below {count}, its number of inputs")
 
 
 def _op_faults(graph: Graph) -> Iterator[Fault]:

@@ -115,6 +115,7 @@ class Graph:
     def constants(self, node: Node) -> dict[str, str]:
         """Field -> constant name, for the constants that a node has."""
         named = {f: getattr(node.op, f) for f in node.op.CONSTANTS}
+        named |= dict(getattr(node.op, "registers", ()))
         return {f: name for f, name in named.items() if name is not None}
 
     @property

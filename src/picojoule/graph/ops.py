@@ -5,29 +5,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from picojoule.fixed.profile import SPIKING, TENSOR
+from picojoule.fixed.profile import TENSOR
+from picojoule.graph.ops_spiking import (
+    SYNAPSES,
+    IntConv,
+    IntCuba,
+    IntNeuron,
+    IntPool,
+    IntShared,
+    IntSynapse,
+    Shapes,
+    same_shape,
+    vector,
+)
 from picojoule.graph.types import Kind, TensorType
 
-Shapes = dict[str, tuple[int, ...]]
-
-
-def _same_shape(what: str, *inputs: TensorType) -> tuple[int, ...]:
-    shapes = {x.shape for x in inputs}
-    if len(shapes) != 1:
-        listed = " and ".join(str(list(x.shape)) for x in inputs)
-        raise ValueError(f"{what} needs inputs of one shape, got {listed}")
-    return inputs[0].shape
+__all__ = [
+    "INTEGER_OPS", "OPS", "REAL_OPS", "SYNAPSES", "Add", "BatchNorm", "CubaLif", "Delay", "Dense",
+    "Flatten", "Input", "IntAdd", "IntConv", "IntCuba", "IntDense", "IntNeuron", "IntPool",
+    "IntShared", "IntSynapse", "Relu",
+]  # fmt: skip
 
 
 def _graded(kind: Kind) -> Kind:
     """The kind of a result that is no longer 0 or 1 even where the input is."""
     return "current" if kind == "spike" else kind
-
-
-def _vector(what: str, x: TensorType) -> int:
-    if len(x.shape) != 1:
-        raise ValueError(f"{what} needs a vector, got {list(x.shape)}: put a Flatten before it")
-    return x.shape[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ class Dense:
     ARITY = (1, 1)
 
     def out_type(self, x: TensorType) -> TensorType:
-        _vector("Dense", x)
+        vector("Dense", x)
         return TensorType((self.features,), "current" if x.kind == "spike" else "real")
 
     def shapes(self, x: TensorType) -> Shapes:
@@ -124,7 +126,7 @@ class Add:
     ARITY = (2, 2)
 
     def out_type(self, a: TensorType, b: TensorType) -> TensorType:
-        return TensorType(_same_shape("Add", a, b), _graded(a.kind))
+        return TensorType(same_shape("Add", a, b), _graded(a.kind))
 
     def shapes(self, a: TensorType, b: TensorType) -> Shapes:
         return {}
@@ -188,7 +190,7 @@ class CubaLif:
     ARITY = (1, None)
 
     def out_type(self, *inputs: TensorType) -> TensorType:
-        return TensorType(_same_shape("CubaLif", *inputs), "spike")
+        return TensorType(same_shape("CubaLif", *inputs), "spike")
 
     def shapes(self, *inputs: TensorType) -> Shapes:
         return dict.fromkeys(self.CONSTANTS, inputs[0].shape)
@@ -231,7 +233,7 @@ class IntDense:
     ARITY = (1, 1)
 
     def out_type(self, x: TensorType) -> TensorType:
-        _vector("IntDense", x)
+        vector("IntDense", x)
         return TensorType((self.features,), "integer")
 
     def shapes(self, x: TensorType) -> Shapes:
@@ -276,7 +278,7 @@ class IntAdd:
     ARITY = (2, 2)
 
     def out_type(self, a: TensorType, b: TensorType) -> TensorType:
-        return TensorType(_same_shape("IntAdd", a, b), "integer")
+        return TensorType(same_shape("IntAdd", a, b), "integer")
 
     def shapes(self, a: TensorType, b: TensorType) -> Shapes:
         return {"scaling": (6,), "step_a": (), "step_b": (), "step_out": ()}
@@ -285,75 +287,6 @@ class IntAdd:
         return [] if self.low < self.high else [f"low {self.low} is not below high {self.high}"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class IntSynapse:
-    """Weights of a spiking core: one spike adds effective_weight(mantissa, exponent) (S9).
-
-    weight int (out, in): mantissas, -256..255, with the least significant bits that the
-    number of weight bits does not store already zero; `step_w` names the real step of
-    one stored level: weight ~ step_w * mantissa / 2**dropped
-    delay: synaptic delay beyond the profile's own (S10)
-    """
-
-    weight: str
-    step_w: str
-    exponent: int = 0
-    bits: int = 8
-    dropped: int = 1  # least significant mantissa bits that are not stored
-    delay: int = 0
-    features: int = 0
-    sparse: bool = False
-
-    CONSTANTS = ("weight", "step_w")
-    ARITY = (1, 1)
-
-    def out_type(self, x: TensorType) -> TensorType:
-        _vector("IntSynapse", x)
-        return TensorType((self.features,), "current")
-
-    def shapes(self, x: TensorType) -> Shapes:
-        return {"weight": (self.features, x.size), "step_w": ()}
-
-    def complaints(self) -> list[str]:
-        return [] if self.delay >= 0 else [f"delay must not be negative, got {self.delay}"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class IntCuba:
-    """CUBA-LIF neurons in a core's registers (rules S1..S8); all inputs are summed.
-
-    decay_u, decay_v int: decay registers; v_th int: mantissa, times 2**weight_shift;
-    bias int: mantissa, times 2**bias_exponent.  `step` names the real value of one unit of
-    u and v.
-    """
-
-    decay_u: str
-    decay_v: str
-    v_th: str
-    step: str
-    bias: str | None = None
-    bias_exponent: int = 0
-    refractory: int = 1
-    profile: str = "loihi1"
-
-    CONSTANTS = ("decay_u", "decay_v", "v_th", "bias", "step")
-    ARITY = (1, None)
-
-    def out_type(self, *inputs: TensorType) -> TensorType:
-        return TensorType(_same_shape("IntCuba", *inputs), "spike")
-
-    def shapes(self, *inputs: TensorType) -> Shapes:
-        shape = inputs[0].shape
-        return {"decay_u": shape, "decay_v": shape, "v_th": shape, "bias": shape, "step": ()}
-
-    def complaints(self) -> list[str]:
-        if self.profile not in SPIKING:
-            return [f"no such spiking profile: {self.profile!r}; known: {sorted(SPIKING)}"]
-        top = SPIKING[self.profile].refractory_max
-        ok = 1 <= self.refractory <= top
-        return [] if ok else [f"refractory must lie in 1..{top}, got {self.refractory}"]
-
-
 REAL_OPS = (Input, Dense, BatchNorm, Relu, Add, Flatten, Delay, CubaLif)
-INTEGER_OPS = (IntDense, IntAdd, IntSynapse, IntCuba)
+INTEGER_OPS = (IntDense, IntAdd, *SYNAPSES, IntCuba, IntNeuron)
 OPS = {op.__name__: op for op in REAL_OPS + INTEGER_OPS}

@@ -24,6 +24,8 @@ from picojoule.words import Line, lines, name, real, shape, shape_word, whole, w
 FORMAT_VERSION = 1
 INPUTS = "<-"
 FAULTS_MAX = 20
+# fields that are tables, as `field.key=value`, by their type
+TABLES: dict[str, Callable[[str], Any]] = {"Pairs": name, "Numbers": whole}
 
 
 def text(graph: Graph) -> str:
@@ -68,8 +70,14 @@ def _assignments(item: Any, shown: Callable[[Any, Field[Any]], bool]) -> Iterato
     """field=value of a dataclass, for the fields that are shown."""
     for each in fields(item):
         value = getattr(item, each.name)
-        if shown(value, each):
+        if each.type in TABLES:
+            yield from (f"{each.name}.{word(key)}={_entry(entry)}" for key, entry in value)
+        elif shown(value, each):
             yield f"{each.name}={_spelled(value, each)}"
+
+
+def _entry(entry: str | int) -> str:
+    return word(entry) if isinstance(entry, str) else str(entry)
 
 
 def _unusual(value: Any, each: Field[Any]) -> bool:
@@ -234,8 +242,13 @@ def _is_assignment(text: str) -> bool:
 def _made(kind: Any, line: Line) -> Any:
     """A dataclass from the rest of the line: field=value words."""
     known = {each.name: each for each in fields(kind)}
-    given = {}
+    given: dict[str, Any] = {}
     for key, value in _pairs(line):
+        table, dot, entry = key.partition(".")
+        if dot and table in known and known[table].type in TABLES:
+            read = TABLES[str(known[table].type)](value)
+            given[table] = (*given.get(table, ()), (name(entry), read))
+            continue
         if key not in known or key in given:
             raise ValueError(f"{kind.__name__} takes no {'second ' * (key in given)}'{key[:40]}'")
         given[key] = _read(known[key], value)

@@ -6,15 +6,18 @@ from dataclasses import replace
 
 from picojoule.graph import Graph, Node
 from picojoule.graph.ops import (
+    SYNAPSES,
     Add,
     CubaLif,
     Delay,
     Dense,
     Flatten,
     IntCuba,
-    IntSynapse,
+    IntNeuron,
     Relu,
 )
+
+NEURONS = (CubaLif, IntCuba, IntNeuron)
 
 
 def canonicalise(graph: Graph) -> Graph:
@@ -22,8 +25,8 @@ def canonicalise(graph: Graph) -> Graph:
 
     Leaves: no Flatten of a vector; no Relu of a Relu; no Delay of a Delay that nothing else
     reads; no Delay behind a Dense without bias; no Add of currents between Dense and neurons;
-    each Dense or IntSynapse that feeds neurons feeds one population, once.  Values change
-    only by float rounding.
+    each synapse group (Dense, IntSynapse, ...) that feeds neurons feeds one population, once.
+    Values change only by float rounding.
     """
     for change in (
         _drop_flattens, _drop_relus, _spread_sums, _delay_spikes, _join_delays, _split_groups,
@@ -109,11 +112,11 @@ def _join_delays(graph: Graph) -> Graph:
 
 def _split_groups(graph: Graph) -> Graph:
     """A synapse group has one step and one exponent, so each population needs its own."""
-    for name in graph.names(CubaLif, IntCuba):
+    for name in graph.names(*NEURONS):
         inputs: list[str] = []
         for source in graph[name].inputs:
             shared = source in inputs or _feeds_earlier(graph, source, name)
-            if shared and isinstance(graph[source].op, Dense | IntSynapse):
+            if shared and isinstance(graph[source].op, (Dense, *SYNAPSES)):
                 copy = fresh(graph, f"{source}_{name}")
                 graph = graph.add(Node(copy, graph[source].op, graph[source].inputs))
                 source = copy
@@ -124,5 +127,5 @@ def _split_groups(graph: Graph) -> Graph:
 
 def _feeds_earlier(graph: Graph, source: str, name: str) -> bool:
     """True unless `name` is the first of the populations that `source` feeds."""
-    fed = [n for n in graph.names(CubaLif, IntCuba) if source in graph[n].inputs]
+    fed = [n for n in graph.names(*NEURONS) if source in graph[n].inputs]
     return fed[0] != name

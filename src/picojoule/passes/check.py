@@ -11,15 +11,26 @@ from picojoule.fixed.format import Format
 from picojoule.fixed.profile import SPIKING, SpikingProfile
 from picojoule.graph import Graph
 from picojoule.graph.faults import faults as graph_faults
-from picojoule.graph.ops import CubaLif, Dense, Input, IntAdd, IntCuba, IntDense, IntSynapse
+from picojoule.graph.ops import (
+    SYNAPSES,
+    CubaLif,
+    Dense,
+    Input,
+    IntAdd,
+    IntCuba,
+    IntDense,
+    IntNeuron,
+)
 from picojoule.passes.bits import Bits, bits_faults, choose_bits
+from picojoule.passes.freeze import register_range
 from picojoule.passes.lower_tensor import overflow_faults
 from picojoule.passes.move_bias import move_bias
 from picojoule.passes.partition import partition
-from picojoule.passes.populations import populations
+from picojoule.passes.populations import fields_of, kind_of, longest_delay, populations
 from picojoule.passes.quantize import prepare
 from picojoule.passes.support import support_faults
 from picojoule.passes.tiles import memory_faults
+from picojoule.program.verify import OPTION_RANGES
 from picojoule.target import Target
 
 MANTISSA = Format(9)  # of a weight of mixed sign
@@ -58,7 +69,7 @@ def _spiking_faults(graph: Graph, target: Target, bits: Bits) -> list[Fault]:
 
 def _profile_faults(graph: Graph, target: Target) -> Iterator[Fault]:
     """Integers mean what the arithmetic that they were chosen for makes of them."""
-    for name in graph.names(IntCuba, IntDense, IntAdd):
+    for name in graph.names(IntCuba, IntNeuron, IntDense, IntAdd):
         has, needs = getattr(graph[name].op, "profile", ""), target.core.profile
         if has != needs:
             yield Fault(
@@ -73,60 +84,80 @@ def _profile_faults(graph: Graph, target: Target) -> Iterator[Fault]:
 def _neuron_faults(graph: Graph, target: Target) -> Iterator[Fault]:
     """Fields of neurons that no choice of step can make fit."""
     profile = SPIKING[target.core.profile]
-    for name in graph.names(CubaLif, IntCuba):
+    for name in graph.names(CubaLif, IntCuba, IntNeuron):
         op = graph[name].op
-        assert isinstance(op, CubaLif | IntCuba)
-        ranges = {"refractory": (op.refractory, 1, profile.refractory_max)}
-        least = float(np.min(graph.value(op.v_th)))
-        ranges["v_th"] = (min(least, 0.0), 0, profile.v_th_max)
-        if isinstance(op, IntCuba):
-            ranges |= _register_ranges(graph, op, profile)
-        elif not profile.has_bias and op.bias is not None:
-            ranges["bias"] = (float(np.abs(graph.value(op.bias)).max()), 0, 0)
+        if isinstance(op, CubaLif):
+            ranges = _real_ranges(graph, op, profile)
+        else:
+            ranges = _register_ranges(graph, name) | _option_ranges(graph, name)
         for field, (value, low, high) in ranges.items():
             if not low <= value <= high:
                 yield _field_fault(target, name, field, value, low, high)
 
 
-def _register_ranges(
-    graph: Graph, op: IntCuba, profile: SpikingProfile
-) -> dict[str, tuple[float, int, int]]:
-    """Field -> (its worst value, lowest, highest) for integers that stand already."""
-    bias = profile.bias_mantissa_max if profile.has_bias else 0
-    limits = {
-        "decay_u": (op.decay_u, 0, profile.decay_max),
-        "decay_v": (op.decay_v, 0, profile.decay_max),
-        "v_th": (op.v_th, 0, profile.v_th_max),
-        "bias": (op.bias, -bias, bias),
+Ranges = dict[str, tuple[float, int, int]]  # field -> its worst value, lowest, highest
+
+
+def _real_ranges(graph: Graph, op: CubaLif, profile: SpikingProfile) -> Ranges:
+    least = float(np.min(graph.value(op.v_th)))
+    ranges: Ranges = {
+        "refractory": (op.refractory, 1, profile.refractory_max),
+        "v_th": (min(least, 0.0), 0, profile.v_th_max),
     }
-    found: dict[str, tuple[float, int, int]] = {
-        field: (_worst(graph.value(name), low, high), low, high)
-        for field, (name, low, high) in limits.items()
-        if name is not None
+    if not profile.has_bias and op.bias is not None:
+        ranges["bias"] = (float(np.abs(graph.value(op.bias)).max()), 0, 0)
+    return ranges
+
+
+def _register_ranges(graph: Graph, name: str) -> Ranges:
+    """For integers that stand already."""
+    node = graph[name]
+    registers, _ = fields_of(graph, name)
+    limits = {field: register_range(node, field) for field in registers}
+    return {
+        field: (_worst(graph.value(constant), *limits[field]), *limits[field])
+        for field, constant in registers.items()
     }
-    return found | {"bias_exponent": (op.bias_exponent, 0, profile.bias_exponent_max)}
+
+
+def _option_ranges(graph: Graph, name: str) -> Ranges:
+    kind, (_, options) = kind_of(graph, name), fields_of(graph, name)
+    profile = SPIKING[getattr(graph[name].op, "profile", "")]
+    known = OPTION_RANGES | {
+        "bias_exponent": (0, profile.bias_exponent_max),
+        "refractory": (1, profile.refractory_max),
+    }
+    bounds = {o: known.get(f"{kind}.{o}", known.get(o)) for o in options}
+    return {o: (options[o], *found) for o, found in bounds.items() if found is not None}
 
 
 def _worst(values: np.ndarray, low: int, high: int) -> float:
     """The value furthest below `low`, else the largest."""
+    if np.size(values) == 0:
+        return low
     least = float(np.min(values))
     return least if least < low else float(np.max(values))
 
 
 def _synapse_faults(graph: Graph, target: Target) -> Iterator[Fault]:
     profile = SPIKING[target.core.profile]
-    for name in graph.names(IntSynapse):
+    exponents = profile.weight_exponent_min, profile.weight_exponent_max
+    for name in graph.names(*SYNAPSES):
         op = graph[name].op
-        assert isinstance(op, IntSynapse)
+        assert isinstance(op, SYNAPSES)
         weight = graph.value(op.weight)
-        exponents = profile.weight_exponent_min, profile.weight_exponent_max
         for field, value, low, high in (
-            ("delay", op.delay, 0, profile.delay_max),
+            ("delay", op.delay + longest_delay(graph, name), 0, profile.delay_max),
             ("exponent", op.exponent, *exponents),
             ("weight", _worst(weight, MANTISSA.low, MANTISSA.high), MANTISSA.low, MANTISSA.high),
         ):
             if not low <= value <= high:
                 yield _field_fault(target, name, field, value, low, high)
+        if op.graded and profile.payload_bits == 0:
+            yield Fault(
+                "PJ206", f"synapses {name!r} read payloads; spikes of {target.name!r} carry none",
+                where=target.where("core.profile"), fix="graded=False, or profile loihi2",
+            )  # fmt: skip
 
 
 def _field_fault(target: Target, node: str, field: str, value: float, low: int, high: int) -> Fault:

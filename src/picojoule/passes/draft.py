@@ -40,3 +40,8 @@ class Draft:
         """Append an instruction; its index."""
         self.instructions.append(instruction)
         return len(self.instructions) - 1
+
+    def last(self) -> tuple[int, ...]:
+        """All instructions that no other waits for; the rest follows."""
+        waited = {i for instruction in self.instructions for i in instruction.after}
+        return tuple(i for i in range(len(self.instructions)) if i not in waited)

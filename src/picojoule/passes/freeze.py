@@ -8,11 +8,15 @@ import numpy as np
 
 from picojoule.errors import CheckError, Fault
 from picojoule.fixed.format import Format, Scale
+from picojoule.fixed.neurons import KINDS
 from picojoule.fixed.profile import SPIKING
 from picojoule.graph import Graph, Node, Pinned
 from picojoule.graph.graph import constants_used
-from picojoule.graph.ops import IntAdd, IntCuba, IntDense, IntSynapse
+from picojoule.graph.ops import SYNAPSES, IntAdd, IntCuba, IntDense, IntNeuron
 
+SYNAPSE_FORMATS = {  # mantissas of mixed sign, -256..255; delays of 6 bits; else list indices
+    "weight": Format(9), "delays": Format(6, signed=False),
+}  # fmt: skip
 STEPS = ("step", "step_in", "step_w", "step_out", "step_a", "step_b")
 
 
@@ -50,14 +54,32 @@ def field_format(node: Node, field: str) -> Format:
         return {"weight": Format(op.weight_bits), "exponent": Format(8)}.get(field, Format(32))
     if isinstance(op, IntAdd):
         return Format(32)
-    if isinstance(op, IntSynapse):
-        return Format(9)  # mantissas of mixed sign, -256..255
-    assert isinstance(op, IntCuba), f"{node.name} is not an integer node"
+    if isinstance(op, SYNAPSES):
+        return SYNAPSE_FORMATS.get(field, Format(32))
+    assert isinstance(op, IntCuba | IntNeuron), f"{node.name} is not an integer node"
+    low, high = register_range(node, field)
+    if field == "bias" and not high:  # its register is there, and 0
+        return Format(SPIKING[op.profile].bias_mantissa_max.bit_length() + 1)
+    bits = max(high.bit_length(), (~low).bit_length() if low < 0 else 0)
+    return Format(bits + (low < 0), signed=low < 0)
+
+
+def register_range(node: Node, field: str) -> tuple[int, int]:
+    """Lowest and highest value of a register of neurons; registers beside plain sums hold 32
+    bits."""
+    op = node.op
+    assert isinstance(op, IntCuba | IntNeuron)
+    if isinstance(op, IntNeuron) and KINDS[op.kind].raw:
+        return Format(32).low, Format(32).high
     profile = SPIKING[op.profile]
-    if field == "bias":
-        return Format(profile.bias_mantissa_max.bit_length() + 1)
-    top = profile.v_th_max if field == "v_th" else profile.decay_max
-    return Format(top.bit_length(), signed=False)
+    v_th, bias = profile.v_th_max, profile.bias_mantissa_max if profile.has_bias else 0
+    state = 2 ** min(profile.v_bits, 62) - 1
+    known = {
+        **dict.fromkeys(("v_th", "v_th_high", "theta_0", "theta_step"), (0, v_th)),
+        "v_th_low": (-v_th, 0), "bias": (-bias, bias), "noise_on": (0, 1),
+        "v_low": (-state, state), "v_high": (-state, state),
+    }  # fmt: skip
+    return known.get(field, (0, profile.decay_max))
 
 
 def _scale(graph: Graph, node: Node, field: str) -> Scale | None:
@@ -67,7 +89,9 @@ def _scale(graph: Graph, node: Node, field: str) -> Scale | None:
         step_in = graph.value(op.step_in) if field == "bias" else 1.0
         steps = np.broadcast_to(step_in * graph.value(op.step_w), (op.features,))
         return Scale(tuple(float(s) for s in steps), axis=0)
-    if isinstance(op, IntSynapse):
+    if isinstance(op, SYNAPSES):
+        if field != "weight" or op.step_w is None:
+            return None
         return Scale((float(graph.value(op.step_w)) / 2.0**op.dropped,))
     if isinstance(op, IntCuba) and field in ("v_th", "bias"):
         shift = SPIKING[op.profile].weight_shift if field == "v_th" else op.bias_exponent

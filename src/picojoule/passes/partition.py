@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from picojoule.errors import Fault
-from picojoule.passes.populations import Population
+from picojoule.passes.populations import Population, SharedGroup, SynapseFormat
 from picojoule.target import Target
 
-ROUNDS = 12  # of learning how many cores each population sends to
+ROUNDS = 12  # of learning how many input axons each neuron sends to
+Port = tuple[str, int, str]
+Fan = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -30,32 +35,45 @@ class Slice:
 class Load:
     """What a core holds while it is being filled.
 
-    axons  (source, delay) -> range of sources whose spikes arrive
+    axons         port -> range of sources whose spikes arrive
+    shared_axons  input axons of lists that axons share, one for all channels of a position
     """
 
     neurons: int = 0
     bits: int = 0
     out_axons: int = 0
-    axons: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    shared_axons: int = 0
+    axons: dict[Port, tuple[int, int]] = field(default_factory=dict)
+    profiles: frozenset[int] = frozenset()
+    thresholds: frozenset[int] = frozenset()
+    formats: frozenset[SynapseFormat] = frozenset()
 
     @property
     def in_axons(self) -> int:
-        return sum(high - low for low, high in self.axons.values())
+        return self.shared_axons + sum(high - low for low, high in self.axons.values())
 
     def with_slice(
-        self, population: Population, start: int, stop: int, fan: int, target: Target
+        self, population: Population, start: int, stop: int, fan: np.ndarray, target: Target
     ) -> Load:
-        """The load with neurons start..stop added; fan: cores that each of them sends to."""
-        axons = dict(self.axons)
+        """The load with neurons start..stop added; fan: output axons that each neuron needs."""
+        load = Load(
+            self.neurons + stop - start, self.bits, self.out_axons + int(fan[start:stop].sum()),
+            self.shared_axons, dict(self.axons),
+            self.profiles | _ids(population.profiles, start, stop),
+            self.thresholds | _ids(population.thresholds, start, stop), self.formats,
+        )  # fmt: skip
         for group in population.groups:
             low, high = group.axons(start, stop)
-            if high > low:
-                key = (group.source, group.delay)
-                old = axons.get(key, (low, high))
-                axons[key] = (min(low, old[0]), max(high, old[1]))
-        bits = sum(group.bits(start, stop, target) for group in population.groups)
-        more = stop - start
-        return Load(self.neurons + more, self.bits + bits, self.out_axons + fan * more, axons)
+            if high == low:
+                continue
+            load.bits += group.bits(start, stop, target)
+            load.formats |= {group.format(stop - start, target)}
+            if isinstance(group, SharedGroup):
+                load.shared_axons += group.in_axons(start, stop)
+                continue
+            old = load.axons.get(group.port, (low, high))
+            load.axons[group.port] = (min(low, old[0]), max(high, old[1]))
+        return load
 
     def excess(self, target: Target) -> tuple[str, str, int, int, str] | None:
         """(code, what, needed, offered, limit) of the first limit that this load breaks."""
@@ -66,46 +84,86 @@ class Load:
             ("PJ204", "input axons", self.in_axons, limits.in_axons, "in_axons"),
             ("PJ205", "output axons", self.out_axons, limits.out_axons, "out_axons"),
             ("PJ203", "bits of synapse memory", self.bits, memory, "synapse_words"),
-        ):
+            *((code, what, len(found), limits.get(limit, len(found)), limit) for
+              code, what, found, limit in self._kinds()),
+        ):  # fmt: skip
             if needed > offered:
                 return code, what, needed, offered, limit
         return None
+
+    def _kinds(self) -> tuple[tuple[str, str, frozenset[object], str], ...]:
+        """What a core has a table of, where the machine limits its length."""
+        return (
+            ("PJ214", "compartment profiles", self.profiles, "compartment_profiles"),
+            ("PJ214", "threshold profiles", self.thresholds, "v_th_profiles"),
+            ("PJ214", "synapse formats", self.formats, "synapse_formats"),
+        )
+
+
+def _ids(numbers: np.ndarray, start: int, stop: int) -> frozenset[int]:
+    part = numbers if numbers.size == 1 else np.unique(numbers[start:stop])
+    return frozenset(part.tolist())
 
 
 def partition(cells: Sequence[Population], target: Target) -> tuple[tuple[Slice, ...], list[Fault]]:
     """Slices in order of population and neuron, packed into cores; and all that does not fit.
 
     Cores are filled one after the other, each up to the first of its limits: neurons, input
-    and output axons, synapse memory.  Output axons depend on how readers are cut, so packing
-    repeats until the number of cores that each population sends to has settled.
+    and output axons, synapse memory, profiles and formats.  Populations with shared lists are
+    cut between positions where a core holds one.  Output axons depend on how readers are cut,
+    so packing repeats until the number that each neuron needs has settled.
     """
-    fan = {p.name: 1 for p in cells}
+    fan = {p.name: np.ones(p.size, np.int64) for p in cells}
     for _ in range(ROUNDS):
-        slices, faults = _pack(cells, fan, target)
-        found = fan_out(cells, slices)
-        if faults or all(found[name] <= fan[name] for name in fan):
+        slices, faults, cuts = _pack(cells, fan, target)
+        found = slots_needed(cells, slices)
+        if faults or all(np.all(found[name] <= fan[name]) for name in fan):
             break
-        fan = {name: max(fan[name], found[name]) for name in fan}
-    return slices, faults + _core_faults(slices, target)
+        fan = {name: np.maximum(fan[name], found[name]) for name in fan}
+    else:
+        faults = _unsettled_faults(slices, found, target)
+    return slices, faults + _core_faults(slices, target, cuts)
 
 
 def fan_out(cells: Sequence[Population], slices: Sequence[Slice]) -> dict[str, int]:
-    """How many cores each population sends its spikes to."""
+    """The most output axons that a neuron of each population needs."""
+    return {name: int(fan.max(initial=0)) for name, fan in slots_needed(cells, slices).items()}
+
+
+def ports(
+    cells: Sequence[Population], slices: Sequence[Slice]
+) -> dict[tuple[int, Port], tuple[int, int, int]]:
+    """By core and port: the range of sources whose spikes arrive, and output axons that each
+    takes up where it is sent from."""
     groups = {p.name: p.groups for p in cells}
-    cores: dict[str, set[int]] = {p.name: set() for p in cells}
+    found: dict[tuple[int, Port], tuple[int, int, int]] = {}
     for piece in slices:
         for group in groups[piece.node]:
             low, high = group.axons(piece.start, piece.stop)
-            if high > low and group.source in cores:
-                cores[group.source].add(piece.core)
-    return {name: len(found) for name, found in cores.items()}
+            if high > low:
+                key = (piece.core, group.port)
+                old = found.get(key, (low, high, 0))
+                found[key] = (min(low, old[0]), max(high, old[1]), group.slots)
+    return found
+
+
+def slots_needed(cells: Sequence[Population], slices: Sequence[Slice]) -> Fan:
+    """Output axons that each neuron needs: one or two for each core and port it sends to."""
+    changes = {p.name: np.zeros(p.size + 1, np.int64) for p in cells}
+    for (_, (source, _, _)), (low, high, slots) in ports(cells, slices).items():
+        if source in changes:
+            changes[source][low] += slots
+            changes[source][high] -= slots
+    return {name: np.cumsum(change)[:-1] for name, change in changes.items()}
 
 
 def _pack(
-    cells: Sequence[Population], fan: Mapping[str, int], target: Target
-) -> tuple[tuple[Slice, ...], list[Fault]]:
+    cells: Sequence[Population], fan: Mapping[str, np.ndarray], target: Target
+) -> tuple[tuple[Slice, ...], list[Fault], Counter[str]]:
+    """The slices, what does not fit, and how often each limit ended a core."""
     slices: list[Slice] = []
     faults: list[Fault] = []
+    cuts: Counter[str] = Counter()
     core, load = 0, Load()
     for population in cells:
         start = 0
@@ -115,30 +173,55 @@ def _pack(
                 faults.append(_fault(population, start, fan[population.name], target))
                 break
             if count == 0:
+                cuts[_binding(population, start, load, fan[population.name], target)] += 1
                 core, load = core + 1, Load()
                 continue
             slices.append(Slice(population.name, start, start + count, core))
             load = load.with_slice(population, start, start + count, fan[population.name], target)
             start += count
-    return tuple(slices), faults
+    return tuple(slices), faults, cuts
 
 
-def _room(population: Population, start: int, load: Load, fan: int, target: Target) -> int:
-    """How many neurons from `start` on still fit; more neurons never need less."""
+def _room(population: Population, start: int, load: Load, fan: np.ndarray, target: Target) -> int:
+    """How many neurons from `start` on still fit; more neurons never need less.
+
+    Whole positions where one fits on an empty core, else some channels of one.
+    """
 
     def fits(count: int) -> bool:
         return load.with_slice(population, start, start + count, fan, target).excess(target) is None
 
-    low, high = 0, min(population.size - start, target.core.limits.neurons - load.neurons)
+    grain = population.grain
+    most = min(population.size - start, target.core.limits.neurons - load.neurons)
+    within = -start % grain
+    if within:
+        return _most(fits, min(most, within), 1)
+    count = _most(fits, most - most % grain, grain)
+    if count == 0 and load.neurons == 0 and grain > 1:
+        count = _most(fits, min(most, grain - 1), 1)
+    return count
+
+
+def _most(fits: Callable[[int], bool], high: int, unit: int) -> int:
+    """The largest multiple of `unit` up to `high`, one of them, that fits; 0: none does."""
     if high > 0 and fits(high):
         return high
+    low, high = 0, high // unit
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+        low, high = (middle, high) if fits(middle * unit) else (low, middle)
+    return low * unit
 
 
-def _fault(population: Population, neuron: int, fan: int, target: Target) -> Fault:
+def _binding(
+    population: Population, start: int, load: Load, fan: np.ndarray, target: Target
+) -> str:
+    """What keeps the next neuron off a core."""
+    excess = load.with_slice(population, start, start + 1, fan, target).excess(target)
+    return "neurons" if excess is None else excess[1]
+
+
+def _fault(population: Population, neuron: int, fan: np.ndarray, target: Target) -> Fault:
     excess = Load().with_slice(population, neuron, neuron + 1, fan, target).excess(target)
     assert excess is not None, "an empty core held no neuron, yet no limit is broken"
     code, what, needed, offered, limit = excess
@@ -146,6 +229,7 @@ def _fault(population: Population, neuron: int, fan: int, target: Target) -> Fau
         "PJ204": "fewer inputs to this layer, or sparser weights",
         "PJ205": "smaller layers behind it, so that its spikes go to fewer cores",
         "PJ203": "fewer weight bits, or sparser weights",
+        "PJ214": "synapse groups with the same bits, exponents and delays",
     }
     return Fault(
         code, f"one neuron of node {population.name!r} needs more {what} ({needed})"
@@ -154,7 +238,23 @@ def _fault(population: Population, neuron: int, fan: int, target: Target) -> Fau
     )  # fmt: skip
 
 
-def _core_faults(slices: Sequence[Slice], target: Target) -> list[Fault]:
+def _unsettled_faults(slices: Sequence[Slice], fan: Fan, target: Target) -> list[Fault]:
+    """PJ205 for the fullest core, where every other packing changed what its neurons need."""
+    needed: Counter[int] = Counter()
+    for piece in slices:
+        needed[piece.core] += int(fan[piece.node][piece.start : piece.stop].sum())
+    core, most = max(needed.items(), key=lambda item: item[1])
+    if most <= target.core.limits.out_axons:
+        return []
+    return [Fault(
+        "PJ205", f"core {core} needs more output axons ({most}) than a core of {target.name!r}"
+        f" has ({target.core.limits.out_axons}), and no better cut was found",
+        where=target.where("core.limits.out_axons"),
+        fix="smaller layers behind it, so that its spikes go to fewer cores",
+    )]  # fmt: skip
+
+
+def _core_faults(slices: Sequence[Slice], target: Target, cuts: Counter[str]) -> list[Fault]:
     needed, offered = 1 + max((s.core for s in slices), default=-1), target.core.count
     if needed <= offered:
         return []
@@ -162,8 +262,21 @@ def _core_faults(slices: Sequence[Slice], target: Target) -> list[Fault]:
     for piece in slices:
         sizes[piece.node] = sizes.get(piece.node, 0) + piece.size
     largest = max(sizes, key=lambda name: sizes[name])
+    (what, count), *_ = cuts.most_common()
+    full = "" if what == "neurons" else f"; {count} cores were full of {what}"
     return [Fault(
         "PJ201", f"the network needs {needed} cores; {target.name!r} has {offered}"
-        f" (the largest node, {largest!r}, has {sizes[largest]} neurons)",
-        where=target.where("core.count"), fix="smaller layers, or fewer weight bits",
+        f" (the largest node, {largest!r}, has {sizes[largest]} neurons{full})",
+        where=target.where("core.count"), fix=_core_fix(cuts),
     )]  # fmt: skip
+
+
+def _core_fix(cuts: Counter[str]) -> str:
+    fixes = {
+        "input axons": "smaller layers, or sparser weights",
+        "output axons": "smaller layers, or fewer cores that each neuron sends to",
+        "compartment profiles": "decays that more neurons share",
+        "threshold profiles": "thresholds that more neurons share",
+        "synapse formats": "synapse groups with the same bits, exponents and delays",
+    }
+    return fixes.get(max(cuts, key=lambda what: cuts[what]), "smaller layers, or fewer weight bits")

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from picojoule.fixed.profile import SPIKING
 from picojoule.graph import Graph
-from picojoule.graph.ops import Dense, IntSynapse
+from picojoule.graph.ops import (
+    CubaLif,
+    Dense,
+    IntConv,
+    IntCuba,
+    IntNeuron,
+    IntPool,
+    IntShared,
+    IntSynapse,
+)
+from picojoule.passes.shared import Cut, Shared, cut, lengths, shared_of
 from picojoule.passes.support import NEURONS, source_of
 from picojoule.target import Target, axon_list_bits
 
 DENSE_SHARE = 0.5  # groups with at most this share of weights other than 0 become sparse
+# registers that a compartment has for itself; its profile holds the rest (nengo-loihi 1.1.0,
+# hardware/builder.py: decays, refractory period and noise in profiles, thresholds in others)
+OWN = ("bias", "bias_exponent")
+THRESHOLDS = ("v_th", "v_th_high", "v_th_low")
+
+
+class SynapseFormat(NamedTuple):
+    """What the lists of a synapse format have in common."""
+
+    weight_bits: int
+    delay_bits: int
+    index_bits: int
+    exponent: int
+    shared: bool
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Synapses of one population from one source.
+    """Synapses of one population from one source, each with its own weight.
 
     present  bool (neurons, sources): which synapses there are
     delay    steps from spike to effect, the machine's own included
+    delays   int (neurons, sources): what each synapse adds to that, where they differ
     bits     of memory for one synapse: its weight, delay and index
     """
 
@@ -31,11 +57,26 @@ class Group:
     weight_bits: int
     delay_bits: int
     sparse: bool
+    exponent: int = 0
+    delays: np.ndarray | None = None
+
+    grain = 1
+    slots = 1
+
+    @property
+    def port(self) -> tuple[str, int, str]:
+        """Groups of one port share their input axons on a core, so a spike is sent once."""
+        return self.source, self.delay, ""
 
     def axons(self, start: int, stop: int) -> tuple[int, int]:
         """The range of sources that have synapses on neurons start..stop; (0, 0): none."""
         used = np.flatnonzero(self.present[start:stop].any(axis=0))
         return (int(used[0]), int(used[-1]) + 1) if used.size else (0, 0)
+
+    def in_axons(self, start: int, stop: int) -> int:
+        """Input axons on a core that has no other synapses from this source and delay."""
+        low, high = self.axons(start, stop)
+        return high - low
 
     def bits(self, start: int, stop: int, target: Target) -> int:
         """Synapse memory that the lists of these synapses take on a core."""
@@ -52,14 +93,104 @@ class Group:
         """Bits of a synapse's index in a list onto `neurons` neurons; dense lists have none."""
         return offered_bits(target, "index_bits", neurons - 1) if self.sparse else 0
 
+    def format(self, neurons: int, target: Target) -> SynapseFormat:
+        """The format of its lists onto `neurons` neurons of a core."""
+        index = self.index_bits(neurons, target)
+        return SynapseFormat(self.weight_bits, self.delay_bits, index, self.exponent, False)
+
+    def extra_delays(self, start: int, stop: int) -> tuple[int, ...]:
+        """What the synapses onto neurons start..stop add to the delay, ascending."""
+        if self.delays is None:
+            return (0,)
+        low, high = self.axons(start, stop)
+        part = self.delays[start:stop, low:high]
+        kept = part[self.present[start:stop, low:high]] if self.sparse else part
+        return tuple(int(d) for d in np.unique(kept))
+
+
+@dataclass(frozen=True, eq=False)
+class SharedGroup:
+    """Synapses of one population from one source, in lists that many axons share.
+
+    slots  output axons that a spike takes up where it is sent from
+    cuts   what has been asked for already, by the neurons of a slice
+    """
+
+    name: str
+    source: str
+    shared: Shared
+    delay: int
+    weight_bits: int
+    delay_bits: int
+    exponent: int = 0
+    slots: int = 1
+    cuts: dict[tuple[int, int], Cut] = field(default_factory=dict, repr=False)
+
+    @property
+    def grain(self) -> int:
+        return self.shared.grain
+
+    @property
+    def port(self) -> tuple[str, int, str]:
+        """Bases and rows belong to the axons, so no other group can share them."""
+        return self.source, self.delay, self.name
+
+    def cut(self, start: int, stop: int) -> Cut:
+        """The part onto neurons start..stop, kept for the next time."""
+        if (start, stop) not in self.cuts:
+            self.cuts[start, stop] = cut(self.shared, start, stop)
+        return self.cuts[start, stop]
+
+    def axons(self, start: int, stop: int) -> tuple[int, int]:
+        """The range of sources that have synapses on neurons start..stop; (0, 0): none."""
+        positions, atoms = self.cut(start, stop).position, self.shared.atoms
+        return (int(positions[0]) * atoms, (int(positions[-1]) + 1) * atoms) if positions.size \
+            else (0, 0)  # fmt: skip
+
+    def in_axons(self, start: int, stop: int) -> int:
+        """Input axons on a core: one for all channels of a position, which the spikes name."""
+        return self.cut(start, stop).axons
+
+    def bits(self, start: int, stop: int, target: Target) -> int:
+        """Synapse memory of its lists on a core; axons that share one pay for it once."""
+        return int(np.sum(axon_list_bits(
+            lengths(self.shared, self.cut(start, stop)), self.weight_bits,
+            limits=target.core.limits, delay_bits=self.delay_bits,
+            index_bits=self.index_bits(stop - start, target),
+        )))  # fmt: skip
+
+    def index_bits(self, neurons: int, target: Target) -> int:
+        """Bits of a synapse's index in a list onto `neurons` neurons."""
+        return offered_bits(target, "index_bits", neurons - 1)
+
+    def format(self, neurons: int, target: Target) -> SynapseFormat:
+        """The format of its lists onto `neurons` neurons of a core."""
+        index = self.index_bits(neurons, target)
+        return SynapseFormat(self.weight_bits, self.delay_bits, index, self.exponent, True)
+
+    def extra_delays(self, start: int, stop: int) -> tuple[int, ...]:
+        """Shared lists have one delay."""
+        return (0,)
+
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """Neurons of one node, and all synapses into them."""
+    """Neurons of one node, and all synapses into them.
+
+    profiles, thresholds  numbers of the compartment profile and the threshold that neurons use,
+                          int (1,) for all of them, or (neurons,)
+    """
 
     name: str
     size: int
-    groups: tuple[Group, ...]
+    groups: tuple[Group | SharedGroup, ...]
+    profiles: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
+    thresholds: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
+
+    @property
+    def grain(self) -> int:
+        """Neurons of one position: a core takes whole positions where it can."""
+        return max((group.grain for group in self.groups), default=1)
 
 
 def populations(graph: Graph, target: Target, bits: int) -> tuple[Population, ...]:
@@ -67,12 +198,16 @@ def populations(graph: Graph, target: Target, bits: int) -> tuple[Population, ..
 
     bits  what each weight of a float network will have
     """
-    types = graph.types
+    names = graph.names(*NEURONS)
+    kinds = [kind_of(graph, name) for name in names]
+    profiles = numbered(kinds, [_profile_rows(graph, name) for name in names])
+    thresholds = numbered(kinds, [_threshold_rows(graph, name) for name in names])
     return tuple(
-        Population(name, types[name].size, tuple(
-            _group(graph, target, i, bits) for i in graph[name].inputs
-        ))
-        for name in graph.names(*NEURONS)
+        Population(
+            name, graph.types[name].size,
+            tuple(_group(graph, target, i, bits) for i in graph[name].inputs), *shared,
+        )
+        for name, *shared in zip(names, profiles, thresholds)
     )  # fmt: skip
 
 
@@ -83,20 +218,56 @@ def offered_bits(target: Target, field: str, largest: int) -> int:
     return offered[0] if offered else needed
 
 
-def _group(graph: Graph, target: Target, name: str, bits: int) -> Group:
+def _group(graph: Graph, target: Target, name: str, bits: int) -> Group | SharedGroup:
     op = graph[name].op
+    if isinstance(op, IntConv | IntPool | IntShared):
+        return _shared_group(graph, target, name, op)
     assert isinstance(op, Dense | IntSynapse)
     source, steps = source_of(graph, name)
     weight = np.asarray(graph.value(op.weight))
     present = weight != 0
     own = op.delay if isinstance(op, IntSynapse) else _own_delay(graph, target, source, steps)
+    delays = delays_of(graph, name)
     share = np.count_nonzero(present) / max(1, present.size)
     return Group(
         name=name, source=source, present=present, delay=steps,
         weight_bits=op.bits if isinstance(op, IntSynapse) else bits,
-        delay_bits=offered_bits(target, "delay_bits", own),
+        delay_bits=offered_bits(target, "delay_bits", own + longest_delay(graph, name)),
         sparse=share <= DENSE_SHARE or (isinstance(op, IntSynapse) and op.sparse),
+        exponent=op.exponent if isinstance(op, IntSynapse) else 0, delays=delays,
     )  # fmt: skip
+
+
+def _shared_group(
+    graph: Graph, target: Target, name: str, op: IntConv | IntPool | IntShared
+) -> SharedGroup:
+    source, steps = source_of(graph, name)
+    constants = {field: graph.value(c) for field, c in graph.constants(graph[name]).items()}
+    delay_bits = offered_bits(target, "delay_bits", op.delay)
+    return SharedGroup(
+        name, source, shared_of(op, constants), steps, op.bits, delay_bits, op.exponent,
+        shared_slots(target),
+    )  # fmt: skip
+
+
+def shared_slots(target: Target) -> int:
+    """Output axons that a spike into shared lists takes up where it is sent from."""
+    return max(target.core.choice("out_axon_slots"), default=1)
+
+
+def delays_of(graph: Graph, name: str) -> np.ndarray | None:
+    """What each synapse of a group adds to its delay, int (out, in); None: nothing."""
+    op = graph[name].op
+    if not isinstance(op, IntSynapse) or op.delays is None:
+        return None
+    values = np.asarray(graph.value(op.delays))
+    return values if values.any() else None
+
+
+def longest_delay(graph: Graph, name: str) -> int:
+    """The most that a synapse of a group adds to its delay."""
+    delays = delays_of(graph, name)
+    return 0 if delays is None else int(delays.max())
 
 
 def _own_delay(graph: Graph, target: Target, source: str, steps: int) -> int:
@@ -104,3 +275,59 @@ def _own_delay(graph: Graph, target: Target, source: str, steps: int) -> int:
     profile = SPIKING[target.core.profile]
     spikes = isinstance(graph[source].op, NEURONS)
     return max(0, steps - (profile.spike_delay if spikes else profile.input_delay))
+
+
+# ------------------------------------------------------------------ what neurons have in common
+
+
+def fields_of(graph: Graph, name: str) -> tuple[dict[str, str], dict[str, int]]:
+    """Registers (name -> constant) and options of a population, whatever its op."""
+    op = graph[name].op
+    if isinstance(op, IntNeuron):
+        return dict(op.registers), dict(op.options)
+    assert isinstance(op, CubaLif | IntCuba)
+    found = {"decay_u": op.decay_u, "decay_v": op.decay_v, "v_th": op.v_th, "bias": op.bias}
+    options = {"refractory": op.refractory}
+    if isinstance(op, IntCuba):
+        options["bias_exponent"] = op.bias_exponent
+    return {field: c for field, c in found.items() if c is not None}, options
+
+
+def kind_of(graph: Graph, name: str) -> str:
+    """The kind of neuron (`fixed.neurons.KINDS`) of a population."""
+    op = graph[name].op
+    return op.kind if isinstance(op, IntNeuron) else "cuba"
+
+
+def _profile_rows(graph: Graph, name: str) -> np.ndarray:
+    """What a neuron's profile holds, float64 (1 or neurons, fields)."""
+    registers, options = fields_of(graph, name)
+    constants = [c for field, c in registers.items() if field not in (*OWN, *THRESHOLDS)]
+    numbers = [options[option] for option in sorted(options) if option not in OWN]
+    return _rows([graph.value(c) for c in constants] + [np.array(n) for n in numbers])
+
+
+def _threshold_rows(graph: Graph, name: str) -> np.ndarray:
+    """The thresholds of a neuron, float64 (1 or neurons, fields)."""
+    registers, _ = fields_of(graph, name)
+    return _rows([graph.value(c) for field, c in registers.items() if field in THRESHOLDS])
+
+
+def _rows(values: list[np.ndarray]) -> np.ndarray:
+    flat = [np.asarray(v, np.float64).ravel() for v in values] or [np.zeros(1)]
+    return np.stack(np.broadcast_arrays(*flat), axis=1)
+
+
+def numbered(keys: list[str], rows: list[np.ndarray]) -> list[np.ndarray]:
+    """A number for each row, equal where key and row are; int (rows,) each."""
+    found: dict[int, np.ndarray] = {}
+    offset = 0
+    for key in dict.fromkeys(keys):
+        members = [k for k, each in enumerate(keys) if each == key]
+        stacked = np.concatenate([rows[k] for k in members])
+        _, inverse = np.unique(stacked, axis=0, return_inverse=True)
+        ids = inverse.reshape(-1) + offset
+        offset = int(ids.max(initial=offset - 1)) + 1
+        bounds = np.cumsum([len(rows[k]) for k in members])[:-1]
+        found.update(zip(members, np.split(ids, bounds)))
+    return [found[k] for k in range(len(keys))]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from picojoule.errors import CheckError, Fault
 from picojoule.fixed.profile import SPIKING
 from picojoule.graph import Graph, Node
-from picojoule.graph.ops import Delay, IntCuba, IntSynapse
+from picojoule.graph.ops import SYNAPSES, Delay, IntCuba, IntNeuron
 from picojoule.passes.canonicalise import fresh
+from picojoule.passes.populations import longest_delay
 from picojoule.passes.support import source_of
 from picojoule.target import Target
 
@@ -45,7 +46,8 @@ def schedule_delays(graph: Graph, target: Target) -> Graph:
     Every population runs a whole number of steps behind the network, the same along all paths
     that meet (the shorter ones get synaptic delay), so integers are those of the network, later.
     Delays that the network has itself pay for the machine's first.  Leaves: a Delay of
-    profile + synaptic delay before each IntSynapse (none for 0 steps) and no other Delay;
+    profile + synaptic delay before each synapse group (none for 0 steps) and no other Delay;
+    what its synapses have for themselves (IntSynapse.delays) comes on top;
     `latency` and `readout.start` raised by what the output is late.  Running it again changes
     nothing.  Raises CheckError PJ207 where a synaptic delay does not fit its field.
     """
@@ -53,7 +55,7 @@ def schedule_delays(graph: Graph, target: Target) -> Graph:
         return graph
     edges = _edges(graph, target)
     timing = _timing(graph, edges)
-    faults = _delay_faults(target, edges, timing)
+    faults = _delay_faults(graph, target, edges, timing)
     if faults:
         raise CheckError(faults)
     flat = [name for name in graph.names(Delay)]
@@ -79,10 +81,10 @@ def stretched_loops(graph: Graph, target: Target) -> list[Fault]:
 def _edges(graph: Graph, target: Target) -> list[Edge]:
     profile = SPIKING[target.core.profile]
     found = []
-    for to in graph.names(IntCuba):
+    for to in graph.names(IntCuba, IntNeuron):
         for group in graph[to].inputs:
             source, steps = source_of(graph, group)
-            spikes = isinstance(graph[source].op, IntCuba)
+            spikes = isinstance(graph[source].op, IntCuba | IntNeuron)
             least = profile.spike_delay if spikes else profile.input_delay
             found.append(Edge(source, group, to, steps, least))
     return found
@@ -129,20 +131,21 @@ def _in_loop(edges: list[Edge], edge: Edge) -> bool:
     return edge.source in reached
 
 
-def _delay_faults(target: Target, edges: list[Edge], timing: Timing) -> list[Fault]:
+def _delay_faults(graph: Graph, target: Target, edges: list[Edge], timing: Timing) -> list[Fault]:
     most = SPIKING[target.core.profile].delay_max
+    own = {e.group: timing.delay[e.group] - e.least + longest_delay(graph, e.group) for e in edges}
     return [
-        Fault("PJ207", f"synapses {e.group!r} need a delay of {timing.delay[e.group] - e.least}"
+        Fault("PJ207", f"synapses {group!r} need a delay of {steps}"
               f" steps; {target.name!r} has at most {most}",
               where=target.where("core.limits.delay_max"),
               fix="a shorter Delay, or fewer layers on the longer path")
-        for e in edges if timing.delay[e.group] - e.least > most
+        for group, steps in own.items() if steps > most
     ]  # fmt: skip
 
 
 def _write(graph: Graph, edge: Edge, delay: int) -> Graph:
     op = graph[edge.group].op
-    assert isinstance(op, IntSynapse)
+    assert isinstance(op, SYNAPSES)
     inputs = graph[edge.group].inputs
     if delay > 0:
         name = fresh(graph, f"{edge.group}_delay")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from picojoule.errors import Fault
 from picojoule.graph import Graph, Node
 from picojoule.graph.ops import (
+    SYNAPSES,
     Add,
     BatchNorm,
     CubaLif,
@@ -17,13 +18,13 @@ from picojoule.graph.ops import (
     IntAdd,
     IntCuba,
     IntDense,
-    IntSynapse,
+    IntNeuron,
     Relu,
 )
 from picojoule.target import Target
 
-NEURONS = (CubaLif, IntCuba)
-GROUPS = (Dense, IntSynapse)
+NEURONS = (CubaLif, IntCuba, IntNeuron)
+GROUPS = (Dense, *SYNAPSES)
 KNOWN: dict[str, tuple[type, ...]] = {
     "spiking": (Input, Flatten, Delay, *GROUPS, *NEURONS),
     "tensor": (Input, Flatten, Dense, Relu, Add, IntDense, IntAdd),
@@ -33,6 +34,7 @@ FIXES = {
     Relu: "CubaLif neurons instead, or a tensor target",
     CubaLif: "a spiking target such as loihi1",
     IntCuba: "a spiking target such as loihi1",
+    IntNeuron: "a spiking target such as loihi1",
     Add: "let neurons read both terms",
 }
 

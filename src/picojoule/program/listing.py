@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from picojoule import units
 from picojoule.fixed.contract import Encoder
 from picojoule.fixed.format import Scale
+from picojoule.fixed.neurons import KINDS
 from picojoule.program.opcodes import OPCODES
 from picojoule.program.parsing import GLOBAL, OPERAND, parse
 from picojoule.program.program import FORMAT_VERSION, Instruction, Program, Region, Source
@@ -101,7 +102,7 @@ def _core_head(program: Program, number: int, core: _Core, limits: Mapping[str, 
 
 
 def _neurons_used(core: _Core, limits: Mapping[str, int]) -> Iterator[str]:
-    spans = [i.writes[0] for i in core.instructions.values() if i.op == "cuba" and i.writes]
+    spans = [i.writes[0] for i in core.instructions.values() if i.op in KINDS and i.writes]
     if spans:
         most = f"/{limits['neurons']}" if "neurons" in limits else ""
         yield f"neurons {sum(span.size for span in spans)}{most}"
@@ -178,7 +179,7 @@ def _pieces(instruction: Instruction) -> Iterator[str]:
     opcode = OPCODES.get(instruction.op)
     reads = opcode.reads if opcode else ()
     writes = opcode.writes if opcode else ()
-    args = opcode.args if opcode else ()
+    args = (opcode and opcode.given(len(instruction.args))) or ()
     for name, span in zip(_names(reads, instruction.reads), instruction.reads):
         yield f"{name} {span_word(span)}"
     for i, (name, span) in enumerate(zip(_names(writes, instruction.writes), instruction.writes)):

@@ -1,7 +1,8 @@
 """The instruction set, as a table: what each opcode reads, writes and takes.
 
-A neuron kind is data: an opcode over named state words.  The verifier, the listing and both
-engines read this table; a new kind adds a row here, a kernel and a reference.
+A neuron kind is data: an opcode over named state words, made from `fixed.neurons.KINDS`.  The
+verifier, the listing and both engines read this table; a new kind adds an entry there, a kernel
+and a reference.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from picojoule.fixed.neurons import KINDS, NeuronKind
+
 Kind = Literal["compute", "move", "sync"]
 
 
 @dataclass(frozen=True)
 class Opcode:
     """reads, writes: names of the operands in order, each a Span of a region.
-    args: names of the integer arguments."""
+    args: names of the integer arguments; the last `optional` of them are 0 where left out."""
 
     name: str
     kind: Kind
@@ -24,6 +27,19 @@ class Opcode:
     writes: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     machine: Literal["spiking", "tensor", "any"] = "any"
+    optional: int = 0
+
+    def given(self, count: int) -> tuple[str, ...] | None:
+        """Names of the first `count` arguments; None where an instruction cannot have so many."""
+        least = len(self.args) - self.optional
+        return self.args[:count] if least <= count <= len(self.args) else None
+
+
+def _neurons(kind: NeuronKind) -> Opcode:
+    """One step of neurons of a kind; register regions have one value, or one a neuron."""
+    q = ("q",) if kind.currents == 1 else ("q0", "q1")
+    writes = (*q, *kind.state, "spike")
+    return Opcode(kind.name, "compute", "send", kind.registers, writes, kind.options, "spiking")
 
 
 # fmt: off
@@ -35,16 +51,22 @@ _TABLE = (
     # crossing `hops_ew` and `hops_ns` mesh links
     Opcode("route", "move", "send", ("spike",), ("axon",),
            ("delay", "hops_ew", "hops_ns"), "spiking"),
-    # every spike on axon i adds effective_weight(weight[i - lo, j]) to q[lo_q + j]
+    # every spike on axon i adds effective_weight(weight[i - lo, j]) to q[lo_q + j], times its
+    # payload where `graded` is 1; what a neuron kind with `raw` sums takes is not shifted
     # weight region: int (axons, neurons), row-major by axon
     Opcode("deliver_dense", "compute", "receive", ("axon", "weight"), ("q",),
-           ("exponent",), "spiking"),
+           ("exponent", "graded"), "spiking", optional=1),
     # the same over compressed rows: target[indptr[i] : indptr[i + 1]] are offsets into q span
     Opcode("deliver_sparse", "compute", "receive", ("axon", "indptr", "target", "weight"),
-           ("q",), ("exponent",), "spiking"),
-    # one step of CUBA-LIF neurons; register regions have one value, or one a neuron
-    Opcode("cuba", "compute", "send", ("decay_u", "decay_v", "v_th", "bias"),
-           ("q", "u", "v", "wait", "spike"), ("bias_exponent", "refractory"), "spiking"),
+           ("q",), ("exponent", "graded"), "spiking", optional=1),
+    # rows that axons share: axon i adds weight[k] to q[base[i] + target[k]], for k in
+    # indptr[row[i]] .. indptr[row[i] + 1] - 1
+    Opcode("deliver_shared", "compute", "receive",
+           ("axon", "row", "base", "indptr", "target", "weight"), ("q",),
+           ("exponent", "graded"), "spiking", optional=1),
+    # q += shifted(sum, exponent) in units of weights, then sum = 0 (rule N1)
+    Opcode("accumulate", "compute", "receive", ("sum",), ("q",), ("exponent",), "spiking"),
+    *(_neurons(kind) for kind in KINDS.values()),
     # spikes of neurons [lo:hi] -> output labels [lo:hi]
     Opcode("output", "move", "send", ("spike",), ("label",), (), "spiking"),
     Opcode("barrier", "sync", "chip", (), (), (), "any"),

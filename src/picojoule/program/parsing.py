@@ -223,7 +223,9 @@ def _instruction(draft: _Draft, index: int, line: Line) -> None:
     if opcode.writes:
         line.expect("->")
     writes = _operands(line, opcode.writes)
-    args = tuple(_named_int(line, arg) for arg in opcode.args)
+    least = len(opcode.args) - opcode.optional
+    args = tuple(_named_int(line, arg) for n, arg in enumerate(opcode.args)
+                 if n < least or line.peek() == arg)  # fmt: skip
     loops = []
     while line.skip("loop"):
         loops.append((name(line.take("a name")), whole(line.take("a count"))))

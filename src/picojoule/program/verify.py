@@ -11,25 +11,35 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from picojoule.errors import Fault, ProgramError
+from picojoule.fixed.neurons import KINDS, NeuronKind
 from picojoule.fixed.profile import SPIKING, TENSOR, SpikingProfile
 from picojoule.program.contents import content_faults, index_faults
 from picojoule.program.opcodes import OPCODES, Opcode
 from picojoule.program.program import Instruction, Program, Region, Source, Span
+from picojoule.program.sums import sum_faults
 
 SIZE_MAX = 2**31  # elements of a region: kernels index with int64, files with less
 CORE_MAX = 2**20
 COUNT_MAX = 2**31 - 1  # steps, cycles, hops, loop counts
+SHIFT_MAX = 24  # a state of 24 bits shifted by its option stays far below 63 bits
+OPTION_RANGES = {  # of neuron kinds; 31: registers of 5 bits
+    "noise_exponent": (0, 31), "noise_offset": (-64, 63), "noise_on_v": (0, 1),
+    "reset_interval": (1, COUNT_MAX), "reset_offset": (0, COUNT_MAX), "cumulative": (0, 1),
+    "corrected": (0, 1), "spike_exponent": (0, SHIFT_MAX), "state_exponent": (0, SHIFT_MAX),
+    "decay_bits": (1, 30), "product.exponent": (0, 62),
+}  # fmt: skip
 INT32 = (-(2**31), 2**31 - 1)
 KEPT = ("state", "buffer")
 ROLES_KNOWN = ("const", "state", "buffer", "input", "output")
 
 # operand name -> roles that its region may have; learned weights are state
 ROLES: dict[str, tuple[str, ...]] = {
-    "events": ("input",), "label": ("output",), "axon": KEPT, "spike": KEPT, "q": KEPT,
-    "u": ("state",), "v": ("state",), "wait": ("state",),
-    "weight": ("const", "state", "buffer"), "indptr": ("const",),
-    "decay_u": ("const", "state"), "decay_v": ("const", "state"), "v_th": ("const", "state"),
-    "bias": ("const", "state", "buffer"),
+    "events": ("input",), "label": ("output",), "axon": KEPT, "spike": KEPT,
+    **dict.fromkeys(("q", "q0", "q1", "sum"), KEPT),
+    **{word: ("state",) for kind in KINDS.values() for word in kind.state},
+    **{name: ("const", "state") for kind in KINDS.values() for name in kind.registers},
+    "weight": ("const", "state", "buffer"), "bias": ("const", "state", "buffer"),
+    **dict.fromkeys(("indptr", "row", "base"), ("const",)),
     "x": ("input", *KEPT), "a": ("input", *KEPT), "b": ("input", *KEPT),
     "acc": (*KEPT, "output"), "y": (*KEPT, "output"),
     "multiplier": ("const", "buffer"), "exponent": ("const", "buffer"),
@@ -38,19 +48,33 @@ ROLES: dict[str, tuple[str, ...]] = {
 MOVED = {
     ("load", "source"): ("const", "input", *KEPT), ("load", "target"): KEPT,
     ("store", "source"): (*KEPT, "output"), ("store", "target"): ("output", *KEPT),
-    ("deliver_sparse", "target"): ("const",),
+    ("deliver_sparse", "target"): ("const",), ("deliver_shared", "target"): ("const",),
 }  # fmt: skip
 
+Relations = tuple[tuple[str, str, str], ...]
+
+
+def _kind_sizes(kind: NeuronKind) -> Relations:
+    """State and spikes are as many as the (first) accumulators; registers too, or one."""
+    first, *rest = ("q",) if kind.currents == 1 else ("q0", "q1")
+    same = (*rest, *kind.state, "spike")
+    return (
+        *(("same", name, first) for name in same),
+        *(("one or same", name, first) for name in kind.registers),
+    )
+
+
 # opcode -> (relation, operand, operand it is measured by)
-SIZES: dict[str, tuple[tuple[str, str, str], ...]] = {
+SIZES: dict[str, Relations] = {
     "input": (("same", "axon", "events"),),
     "route": (("same", "axon", "spike"),),
     "deliver_dense": (("rows", "weight", "axon"), ("columns", "weight", "q")),
     "deliver_sparse": (("one more", "indptr", "axon"), ("same", "weight", "target")),
-    "cuba": (
-        *(("same", name, "q") for name in ("u", "v", "wait", "spike")),
-        *(("one or same", name, "q") for name in ("decay_u", "decay_v", "v_th", "bias")),
+    "deliver_shared": (
+        ("same", "row", "axon"), ("same", "base", "axon"), ("same", "weight", "target"),
     ),
+    "accumulate": (("same", "q", "sum"),),
+    **{name: _kind_sizes(kind) for name, kind in KINDS.items()},
     "output": (("same", "label", "spike"),),
     "load": (("same", "target", "source"),),
     "matmul": (("rows", "weight", "acc"), ("columns", "weight", "x"), ("same", "bias", "acc")),
@@ -77,6 +101,7 @@ def faults(program: Program, *, content: bool = True, where: str = "") -> list[F
     found = [what for part in parts for what in part(program)]
     if not found:
         found += [*_update_faults(program), *_flow_faults(program), *index_faults(program)]
+        found += [*sum_faults(program)]
     if content and not found:
         found += content_faults(program)
     return [Fault("PJ603", what, where=where, fix="compile the network again") for what in found]
@@ -216,6 +241,10 @@ def _place_faults(program: Program, index: int, instruction: Instruction) -> Ite
 def _operand_faults(program: Program, instruction: Instruction, opcode: Opcode) -> Iterator[str]:
     if opcode.machine not in (program.kind, "any"):
         yield f"is for {opcode.machine} machines, the program is {program.kind}"
+    elif opcode.name in KINDS and program.profile in SPIKING:
+        known = SPIKING[program.profile].kinds
+        if opcode.name not in known:
+            yield f"profile {program.profile!r} has no such neurons; it has {', '.join(known)}"
     for what, spans, names in (
         ("reads", instruction.reads, opcode.reads),
         ("writes", instruction.writes, opcode.writes),
@@ -290,13 +319,15 @@ def _core_faults(
 def _argument_faults(
     instruction: Instruction, opcode: Opcode, ranges: dict[str, tuple[int, int]]
 ) -> Iterator[str]:
-    if len(instruction.args) != len(opcode.args):
+    if opcode.given(len(instruction.args)) is None:
         names = ", ".join(opcode.args) or "none"
         yield f"has {len(instruction.args)} arguments, needs {len(opcode.args)}: {names}"
         return
     found = dict(zip(opcode.args, instruction.args))
     for name, value in found.items():
-        low, high = ranges.get(f"{opcode.name}.{name}") or ranges.get(name) or (0, COUNT_MAX)
+        family = opcode.name.partition("_")[0]  # deliver_dense, deliver_sparse ...
+        keys = (f"{opcode.name}.{name}", f"{family}.{name}", name)
+        low, high = next((ranges[key] for key in keys if key in ranges), (0, COUNT_MAX))
         if not low <= value <= high:
             yield f"{name} must lie in {low}..{high}, got {value}"
     if "low" in found and found["low"] >= found["high"]:
@@ -318,6 +349,8 @@ def _spiking_ranges(profile: SpikingProfile) -> dict[str, tuple[int, int]]:
         "exponent": (profile.weight_exponent_min, profile.weight_exponent_max),
         "bias_exponent": (0, profile.bias_exponent_max),
         "refractory": (1, profile.refractory_max),
+        "deliver.graded": (0, int(profile.payload_bits > 0)),
+        **OPTION_RANGES,
     }
 
 
@@ -329,7 +362,7 @@ def _update_faults(program: Program) -> Iterator[str]:
     spans = sorted(
         ((span.region, span.start, span.stop), index)
         for index, instruction in enumerate(program.instructions)
-        if instruction.op == "cuba"
+        if instruction.op in KINDS
         for span in instruction.writes
     )
     for ((region, _, stop), first), ((other, start, _), second) in pairwise(spans):

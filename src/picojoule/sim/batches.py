@@ -11,14 +11,14 @@ from picojoule.activity import Activity
 from picojoule.fixed.contract import Encoder, Events
 from picojoule.kernels.pool import over_blocks
 from picojoule.program import Program
-from picojoule.sim import layout, reference, spiking, tensor
+from picojoule.sim import kinds, layout, reference, spiking, tensor
 from picojoule.sim.layout import Block, Piece
 from picojoule.sim.plan import make_plan
-from picojoule.sim.samples import start_state
+from picojoule.sim.samples import checked_noise, start_state, start_steps
 from picojoule.sim.traffic import tensor_activity
 
 Array = np.ndarray[Any, Any]
-Engine = Callable[[Events, dict[str, Array], Array], Block]
+Engine = Callable[[Events, dict[str, Array], Array, Array, Array], Block]
 BLOCK, TENSOR_BLOCK = 8, 256  # samples of a block, whatever the number of threads
 
 
@@ -31,6 +31,8 @@ def run_spiking(
     probes: Sequence[str],
     state: Mapping[str, Array] | None,
     detail: str,
+    seed: int = 0,
+    noise: Any = None,
 ) -> tuple[Array, dict[str, Array], dict[str, Array], Activity]:
     """(spikes, final state, probes, activity), as `Run` documents them."""
     n = samples.samples if isinstance(samples, Events) else len(samples)
@@ -38,12 +40,15 @@ def run_spiking(
     pieces = [piece for found, _, _ in named.values() for piece in found]
     simulate = _engine(program, engine, pieces, columns)
     first, inflight = start_state(program, state, n)
+    began, drawn = start_steps(program, state, n), checked_noise(program, noise, n, steps)
+    clock = np.column_stack([began, np.arange(n), np.full(n, seed)]).astype(np.int64)
 
     def work(start: int, stop: int) -> Block:
         events = _events(program.encoder, samples, start, stop, steps)
         words = {name: values[start:stop] for name, values in first.items()}
-        mine = inflight[(inflight[:, 0] >= start) & (inflight[:, 0] < stop)] - (start, 0, 0, 0)
-        block = simulate(events, words, mine)
+        here = (inflight[:, 0] >= start) & (inflight[:, 0] < stop)
+        mine = inflight[here] - (start, 0, 0, 0, 0)
+        block = simulate(events, words, mine, clock[start:stop], drawn[start:stop])
         block.inflight[:, 0] += start
         if state is None:
             block.counts[:, 0, -2, layout.ACTIONS.index("reset")] = 1
@@ -51,8 +56,11 @@ def run_spiking(
 
     blocks = over_blocks(n, threads, work, BLOCK)
     final = {name: np.concatenate([b.state[name] for b in blocks]) for name in first}
-    final[layout.INFLIGHT] = np.concatenate([b.inflight for b in blocks])
-    watched = _watched(named, np.concatenate([b.watched for b in blocks]))
+    under_way = np.concatenate([b.inflight for b in blocks])
+    final[layout.INFLIGHT] = under_way if kinds.carrying(program) else under_way[:, :4].copy()
+    if kinds.clocked(program):
+        final[layout.STEP] = began[:, None] + steps
+    watched = _watched(program, named, np.concatenate([b.watched for b in blocks]))
     activity = _activity(program, [b.counts for b in blocks], detail, n, steps)
     return np.concatenate([b.spikes for b in blocks]), final, watched, activity
 
@@ -78,11 +86,14 @@ def _columns(
     return found, total
 
 
-def _watched(named: Mapping[str, tuple[list[Piece], int, int]], values: Array) -> dict[str, Array]:
-    found = {}
+def _watched(
+    program: Program, named: Mapping[str, tuple[list[Piece], int, int]], values: Array
+) -> dict[str, Array]:
+    found, graded = {}, kinds.graded_spikes(program)
     for probe, (pieces, first, size) in named.items():
         part = values[:, :, first : first + size]
-        found[probe] = part.astype(bool) if pieces[0].what == "spike" else part
+        binary = all(p.what == "spike" and p.region not in graded for p in pieces)
+        found[probe] = part.astype(bool) if binary else part
     return found
 
 

@@ -9,28 +9,32 @@ from typing import Any
 import numpy as np
 
 from picojoule.errors import Fault, ProgramError, UsageError
+from picojoule.fixed.neurons import KINDS
 from picojoule.program import OPCODES, Instruction, Program, Source, Span
 
 Array = np.ndarray[Any, Any]
 
 # order within a step: what arrives, what it does, what leaves (cores may come in any order)
-STAGES = {"input": 0, "deliver_dense": 1, "deliver_sparse": 1, "cuba": 2, "route": 3,
-          "output": 3, "barrier": 4}  # fmt: skip
+STAGES = {"input": 0, "deliver_dense": 1, "deliver_sparse": 1, "deliver_shared": 1,
+          "accumulate": 2, "route": 4, "output": 4, "barrier": 5}  # fmt: skip
+STAGES |= dict.fromkeys(KINDS, 3)
 ACTIONS = (
     "neuron.active", "neuron.idle", "synapse.event", "packet.out", "hop.ew", "hop.ns",
     "step", "reset", "event.in", "event.out",
 )  # fmt: skip
 INFLIGHT = "inflight"  # name of the state that holds the spikes under way
+STEP = "step"  # name of the state that counts the steps since the start of a sample
+WATCHED = {"spike", *(word for kind in KINDS.values() for word in kind.state)}
 
 
 @dataclass(frozen=True)
 class Block:
     """What one engine returns for one block of samples.
 
-    spikes    bool (n, steps, labels)
+    spikes    bool (n, steps, labels); int32 where payloads leave
     state     region -> int64 (n, size)
-    inflight  int64 (rows, 4): sample, steps ahead, axon, how many; sorted, no two alike.
-              A spike 0 steps ahead acts in the step that would come next.
+    inflight  int64 (rows, 5): sample, steps ahead, axon, how many, sum of their payloads;
+              sorted, no two alike.  A spike 0 steps ahead acts in the step that would come next.
     watched   int64 (n, steps, columns): the probes, side by side
     counts    int64 (n, steps, components, actions)
     """
@@ -66,11 +70,11 @@ def spans(instruction: Instruction) -> dict[str, Span]:
 
 
 def arguments(instruction: Instruction) -> dict[str, int]:
-    """Integer arguments by name.  Raises ProgramError PJ603."""
+    """Integer arguments by name, 0 where left out.  Raises ProgramError PJ603."""
     row = OPCODES[instruction.op]
-    if len(row.args) != len(instruction.args):
+    if row.given(len(instruction.args)) is None:
         raise _invalid(f"{row.name} takes {len(row.args)} numbers, got {len(instruction.args)}")
-    return dict(zip(row.args, instruction.args))
+    return dict.fromkeys(row.args, 0) | dict(zip(row.args, instruction.args))
 
 
 def _invalid(what: str) -> ProgramError:
@@ -107,12 +111,22 @@ def nodes_of(program: Program) -> dict[str, tuple[str, ...]]:
 
 
 def state_regions(program: Program) -> tuple[str, ...]:
-    """Regions of u, v and wait, in order of first use."""
+    """Regions of the state words of neurons, in order of first use."""
     found: dict[str, None] = {}
     for instruction in program.instructions:
-        if instruction.op == "cuba":
+        if instruction.op in KINDS:
             named = spans(instruction)
-            found.update(dict.fromkeys(named[name].region for name in ("u", "v", "wait")))
+            found.update(dict.fromkeys(named[w].region for w in KINDS[instruction.op].state))
+    return tuple(found)
+
+
+def sum_regions(program: Program) -> tuple[str, ...]:
+    """Regions that deliveries add to, or neurons and `accumulate` read, in order of first use."""
+    found: dict[str, None] = {}
+    for instruction in in_order(program):
+        for name, span in spans(instruction).items():
+            if name in ("q", "q0", "q1", "sum"):
+                found[span.region] = None
     return tuple(found)
 
 
@@ -151,14 +165,13 @@ def label_region(program: Program) -> str:
 def probe_pieces(program: Program, probe: str, column: int) -> list[Piece]:
     """Where a probe 'node.what' reads, its columns starting at `column`.
 
-    what: 'u', 'v', 'wait' or 'spike'.  Raises UsageError PJ806 for a probe of nothing.
+    what: a state word such as 'u', or 'spike'.  Raises UsageError PJ806 for a probe of nothing.
     """
     node, _, what = probe.rpartition(".")
     what = "spike" if what == "spikes" else what
-    found = [s for s in program.where(node, what) if what in ("u", "v", "wait", "spike")]
+    found = [s for s in program.where(node, what) if what in WATCHED]
     if not found:
-        known = sorted({f"{s.node}.{s.what}" for s in program.source
-                        if s.what in ("u", "v", "wait", "spike")})  # fmt: skip
+        known = sorted({f"{s.node}.{s.what}" for s in program.source if s.what in WATCHED})
         raise UsageError(Fault("PJ806", f"no such probe: {probe!r}", fix=", ".join(known[:12])))
     return [Piece(what, s.region, s.start, s.stop - s.start, column + s.first) for s in found]
 
@@ -188,16 +201,19 @@ def width(pieces: list[Piece], column: int) -> int:
 
 
 def sorted_inflight(spikes: Array) -> Array:
-    """int64 (rows, 3) spikes in any order to the rows of `Block.inflight`."""
+    """int64 (rows, 4) spikes and payloads in any order to the rows of `Block.inflight`."""
     if not len(spikes):
-        return np.zeros((0, 4), np.int64)
-    rows, many = np.unique(spikes, axis=0, return_counts=True)
-    return np.column_stack([rows, many]).astype(np.int64)
+        return np.zeros((0, 5), np.int64)
+    rows, which, many = np.unique(spikes[:, :3], axis=0, return_inverse=True, return_counts=True)
+    total = np.zeros(len(rows), np.int64)
+    np.add.at(total, which.reshape(-1), spikes[:, 3])
+    return np.column_stack([rows, many, total]).astype(np.int64)
 
 
 def label_voltages(program: Program) -> list[tuple[str, int, int, int]]:
-    """(region of v, first element, first label, how many) behind the output labels."""
-    cubas = [spans(i) for i in program.instructions if i.op == "cuba"]
+    """(region of v, first element, first label, how many) behind the output labels that have
+    one."""
+    cubas = [spans(i) for i in program.instructions if i.op in KINDS and "v" in KINDS[i.op].state]
     found = []
     for out in (spans(i) for i in program.instructions if i.op == "output"):
         for cuba in (c for c in cubas if c["spike"].region == out["spike"].region):

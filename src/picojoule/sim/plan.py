@@ -4,30 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from picojoule.errors import Fault, ProgramError
+from picojoule.fixed.neurons import KINDS
 from picojoule.fixed.profile import SPIKING, WRAP, SpikingProfile
+from picojoule.kernels import neurons
 from picojoule.kernels import spiking as k
 from picojoule.program import Instruction, Program, Span
-from picojoule.sim import layout
+from picojoule.program.sums import Reader, is_raw, readers
+from picojoule.sim import kinds, layout
 from picojoule.sim.layout import Piece
+from picojoule.sim.registers import register_block
+from picojoule.sim.weights import Weights, packed, trailing_zeros, weigh
 
 Array = np.ndarray[Any, Any]
-
-TABLE = 1 << 20  # most mantissas that are looked up rather than computed one by one
+CODES = {name: getattr(neurons, name.upper()) for name in KINDS}
 
 
 @dataclass(frozen=True)
 class Plan:
     """A spiking program, ready for the kernel.
 
-    words    region -> first word of the state of a sample (u, v, wait and q)
+    words    region -> first word of the state of a sample (state words and sums)
     size     words of a sample
     dtype    of a state word
     axons    region -> number of its first axon among all axons, in order of the lists
+    carries  bool (lists,): lists whose spikes carry payloads
+    graded   whether what leaves are payloads
     room     list entries in one slot of the ring
     """
 
@@ -37,18 +43,12 @@ class Plan:
     size: int
     dtype: np.dtype[Any]
     axons: dict[str, int]
+    carries: Array
+    graded: bool
     room: int
     depth: int
     labels: int
     columns: int
-
-
-class _Weights(NamedTuple):
-    """Mantissas int (n,) of one delivery; values: the effective weights of all `codes`."""
-
-    mantissa: Array
-    codes: Array
-    values: Array
 
 
 @dataclass
@@ -58,11 +58,14 @@ class _Tables:
     program: Program
     profile: SpikingProfile
     consts: dict[str, Array]
+    readers: list[Reader]
+    carrying: set[str]
+    graded: set[str]
     words: dict[str, int] = field(default_factory=dict)
     lists: dict[str, int] = field(default_factory=dict)
     spikes: dict[str, int] = field(default_factory=dict)
     units: dict[str, int] = field(default_factory=dict)
-    weights: dict[int, _Weights] = field(default_factory=dict)
+    weights: dict[int, Weights] = field(default_factory=dict)
     pools: dict[int, list[Array]] = field(default_factory=lambda: {8: [], 16: [], 64: []})
     registers: list[Array] = field(default_factory=list)
     target: list[Array] = field(default_factory=list)
@@ -72,10 +75,13 @@ class _Tables:
 def make_plan(program: Program, pieces: Sequence[Piece] = (), columns: int = 0) -> Plan:
     """Tables of a spiking program.  Raises ProgramError PJ603 where one cannot be made."""
     order = layout.in_order(program)
-    tables = _Tables(program, SPIKING[program.profile], layout.constants(program))
+    tables = _Tables(
+        program, SPIKING[program.profile], layout.constants(program), readers(program),
+        kinds.carrying(program), kinds.graded_spikes(program),
+    )  # fmt: skip
     bases = layout.axon_bases(program)
     tables.lists = {name: number for number, name in enumerate(bases)}
-    _place_words(tables, order)
+    _place_words(tables)
     _place_spikes(tables, order)
     _weigh(tables, order)
     table = [_row(tables, i, n) for n, i in enumerate(order)]
@@ -83,17 +89,15 @@ def make_plan(program: Program, pieces: Sequence[Piece] = (), columns: int = 0) 
     machine = _machine(tables, order, table, room, pieces)
     return Plan(
         program, machine, tables.words, sum(program.regions[name].size for name in tables.words),
-        _state_dtype(tables.profile), bases, int(room.sum()), layout.depth(program),
+        _state_dtype(tables.profile), bases, np.array([n in tables.carrying for n in bases], bool),
+        kinds.graded_output(program), int(room.sum()), layout.depth(program),
         program.regions[layout.label_region(program)].size, columns,
     )  # fmt: skip
 
 
-def _place_words(tables: _Tables, order: list[Instruction]) -> None:
-    regions = list(layout.state_regions(tables.program))
-    regions += dict.fromkeys(layout.spans(i)["q"].region for i in order
-                             if "q" in layout.spans(i))  # fmt: skip
-    total = 0
-    for name in regions:
+def _place_words(tables: _Tables) -> None:
+    program, total = tables.program, 0
+    for name in (*layout.state_regions(program), *layout.sum_regions(program)):
         tables.words[name] = total
         total += tables.program.regions[name].size
 
@@ -114,40 +118,17 @@ def _weigh(tables: _Tables, order: list[Instruction]) -> None:
     8 bits hold what would take 32, and the neuron update multiplies the sum back, exactly.
     """
     for n, i in enumerate(order):
-        if i.op.startswith("deliver"):
-            named, profile = layout.spans(i), tables.profile
-            mantissa = _mantissas(_slice(tables, named["weight"]))
-            codes = _codes(mantissa)
-            values = np.empty(codes.size, np.int64)
-            k.effective_weights(
-                codes, i.args[0], profile.weight_shift, profile.weight_limit, values
-            )
-            tables.weights[n] = _Weights(mantissa, codes, values)
-            q = named["q"].region
-            tables.units[q] = min(tables.units.get(q, 62), _trailing_zeros(values))
-
-
-def _mantissas(weight: Array) -> Array:
-    """Flat, in one of two types, so that few kernels are compiled."""
-    small = weight.dtype.itemsize == 1 or weight.dtype == np.int16
-    return np.require(weight.ravel(), np.int16 if small else np.int64, ["C", "W"])
-
-
-def _codes(mantissa: Array) -> Array:
-    """All mantissas that can occur, ascending multiples of a power of two, int64.
-
-    Where they are too many for a table: the mantissas as they come.
-    """
-    low, high = int(mantissa.min(initial=0)), int(mantissa.max(initial=0))
-    if high - low > TABLE:
-        return mantissa
-    step = 1 << min(_trailing_zeros(mantissa), 8)
-    return np.arange(low - low % step, high + 1, step, dtype=np.int64)
-
-
-def _trailing_zeros(values: Array) -> int:
-    together = int(np.bitwise_or.reduce(values)) if values.size else 0
-    return min((together & -together).bit_length() - 1, 62) if together else 62
+        if not i.op.startswith("deliver") and i.op != "accumulate":
+            continue
+        q = layout.spans(i)["q"]
+        shift = 0 if is_raw(tables.readers, q) else tables.profile.weight_shift
+        unit = shift
+        if i.op != "accumulate":
+            weight = _slice(tables, layout.spans(i)["weight"])
+            exponent, most = layout.arguments(i)["exponent"], tables.profile.weight_limit
+            tables.weights[n] = weigh(weight, exponent, shift, most)
+            unit = trailing_zeros(tables.weights[n].values)
+        tables.units[q.region] = min(tables.units.get(q.region, 62), unit)
 
 
 def _slice(tables: _Tables, span: Span) -> Array:
@@ -165,8 +146,12 @@ def _add(pool: list[Array], array: Array) -> int:
 
 
 def _row(tables: _Tables, i: Instruction, n: int) -> list[int]:
-    writer = {"input": _input, "route": _route, "output": _output, "cuba": _cuba}
-    row = writer[i.op](tables, i) if i.op in writer else _deliver(tables, i, n)
+    writer = {"input": _input, "route": _route, "output": _output, "cuba": _cuba,
+              "accumulate": _accumulate}  # fmt: skip
+    if i.op in writer:
+        row = writer[i.op](tables, i)
+    else:
+        row = _kind(tables, i) if i.op in KINDS else _deliver(tables, i, n)
     return row + [0] * (k.ROW - len(row))
 
 
@@ -178,7 +163,8 @@ def _input(tables: _Tables, i: Instruction) -> list[int]:
         raise _invalid(f"input with delay {delay}: it must not be negative")
     number = tables.lists[axon.region]
     offset = axon.start - events.start
-    return [k.INPUT, i.core, events.start, events.stop, offset, delay, number]
+    carry = int(axon.region in tables.carrying)
+    return [k.INPUT, i.core, events.start, events.stop, offset, delay, number, carry]
 
 
 def _route(tables: _Tables, i: Instruction) -> list[int]:
@@ -189,92 +175,119 @@ def _route(tables: _Tables, i: Instruction) -> list[int]:
         raise _invalid(f"route with delay {delay}: a spike acts one step later at the earliest")
     number = tables.lists[axon.region]
     offset = axon.start - spike.start
-    spikes = list(tables.spikes).index(spike.region)
-    return [k.ROUTE, i.core, spike.start, spike.stop, offset, delay, number, spikes]
+    carry = int(axon.region in tables.carrying)
+    return [k.ROUTE, i.core, spike.start, spike.stop, offset, delay, number,
+            _spikes(tables, spike), carry]  # fmt: skip
 
 
 def _output(tables: _Tables, i: Instruction) -> list[int]:
     named = layout.spans(i)
     spike, label = named["spike"], named["label"]
     _same_size(i, spike, label)
-    spikes = list(tables.spikes).index(spike.region)
-    return [k.OUTPUT, i.core, spike.start, spike.stop, label.start - spike.start, spikes]
+    graded = int(kinds.graded_output(tables.program))
+    return [k.OUTPUT, i.core, spike.start, spike.stop, label.start - spike.start,
+            _spikes(tables, spike), graded]  # fmt: skip
 
 
 def _cuba(tables: _Tables, i: Instruction) -> list[int]:
     named, args = layout.spans(i), layout.arguments(i)
-    n = named["q"].size
-    _same_size(i, *(named[name] for name in ("q", "u", "v", "wait", "spike")))
-    if args["refractory"] < 1:
-        raise _invalid(f"cuba with refractory {args['refractory']}: it must be at least 1")
-    first = [tables.words[named[w].region] + named[w].start for w in ("q", "u", "v", "wait")]
-    registers = _add(tables.registers, _register_block(tables, named, args["bias_exponent"], n))
-    spikes = list(tables.spikes).index(named["spike"].region)
-    unit = tables.units.get(named["q"].region, 0)
-    return [k.CUBA, i.core, n, *first, spikes, registers, args["refractory"],
-            named["spike"].start, unit]  # fmt: skip
+    _check_rest(i, args)
+    first = [_first_word(tables, named[w]) for w in ("q", "u", "v", "wait")]
+    return [k.CUBA, i.core, named["q"].size, *first, _spikes(tables, named["spike"]),
+            _registers(tables, i), args["refractory"], named["spike"].start,
+            tables.units.get(named["q"].region, 0)]  # fmt: skip
 
 
-def _register_block(tables: _Tables, named: dict[str, Span], bias_exponent: int, n: int) -> Array:
-    """keep_u, keep_v, v_th and bias of n neurons, one after the other, int64 (4 n,)."""
-    profile = tables.profile
-    full = 1 << profile.decay_bits
+def _kind(tables: _Tables, i: Instruction) -> list[int]:
+    """Row of any kind but `cuba`: fields as in `kernels.neurons`."""
+    kind, named, args = KINDS[i.op], layout.spans(i), layout.arguments(i)
+    _check_rest(i, args)
+    row = [0] * neurons.ROW
+    row[:3] = CODES[i.op], i.core, named["spike"].size
+    sums = [named[name] for name in (("q",) if kind.currents == 1 else ("q0", "q1"))]
+    for c, span in enumerate(sums):
+        row[neurons.Q0 + c] = _first_word(tables, span)
+        row[neurons.UNIT0 + c] = tables.units.get(span.region, 0)
+    row[neurons.SPIKES], row[neurons.REGISTERS] = _spikes(tables, named["spike"]), _registers(
+        tables, i)  # fmt: skip
+    row[neurons.FIRST], row[k.KIND] = named["spike"].start, int(kind.graded)
+    words = [_first_word(tables, named[word]) for word in kind.state]
+    row[neurons.WORDS : neurons.WORDS + len(words)] = words
+    row[neurons.OPTIONS : neurons.OPTIONS + len(kind.options)] = args.values()
+    for place in kinds.noisy(tables.program):
+        if place.instruction is i:
+            row[neurons.COLUMN : neurons.ELEMENT + 1] = place.column, place.region, place.element
+    return row
+
+
+def _check_rest(i: Instruction, args: dict[str, int]) -> None:
+    kind, named = KINDS[i.op], layout.spans(i)
+    _same_size(i, *(span for name, span in named.items() if name not in kind.registers))
+    if args.get("refractory", 1) < 1:
+        raise _invalid(f"{i.op} with refractory {args['refractory']}: it must be at least 1")
+
+
+def _first_word(tables: _Tables, span: Span) -> int:
+    return tables.words[span.region] + span.start
+
+
+def _spikes(tables: _Tables, span: Span) -> int:
+    return list(tables.spikes).index(span.region)
+
+
+def _registers(tables: _Tables, i: Instruction) -> int:
+    named = layout.spans(i)
     raw = {name: np.asarray(_slice(tables, named[name]), np.int64).ravel()
-           for name in ("decay_u", "decay_v", "v_th", "bias")}  # fmt: skip
-    if not profile.has_bias and raw["bias"].any():
-        raise _invalid(f"profile {profile.name!r} has no bias, but a bias register is not 0")
-    values = (
-        full - profile.u_decay_offset - raw["decay_u"], full - raw["decay_v"],
-        raw["v_th"] << profile.weight_shift, raw["bias"] << bias_exponent,
-    )  # fmt: skip
-    if any(value.size not in (1, n) for value in values):
-        raise _invalid(f"a register of {n} neurons must have 1 or {n} values")
-    return np.concatenate([np.broadcast_to(value, n) for value in values])
+           for name in KINDS[i.op].registers}  # fmt: skip
+    block = register_block(i.op, raw, layout.arguments(i), tables.profile, named["spike"].size)
+    return _add(tables.registers, block)
+
+
+def _accumulate(tables: _Tables, i: Instruction) -> list[int]:
+    named = layout.spans(i)
+    total, q = named["sum"], named["q"]
+    _same_size(i, total, q)
+    shift = 0 if is_raw(tables.readers, q) else tables.profile.weight_shift
+    return [k.ACCUMULATE, i.core, q.size, _first_word(tables, total), _first_word(tables, q),
+            tables.units.get(total.region, 0), i.args[0], shift,
+            tables.units.get(q.region, 0)]  # fmt: skip
 
 
 def _deliver(tables: _Tables, i: Instruction, n: int) -> list[int]:
     named = layout.spans(i)
     axon, q = named["axon"], named["q"]
-    weights = _packed(tables.weights[n], tables.units[q.region])
+    weights = packed(tables.weights[n], tables.units[q.region])
     bits = 8 * weights.itemsize
     start = _add(tables.pools[bits], weights)
     head = [axon.start, axon.stop, tables.words[q.region] + q.start]
-    number = tables.lists[axon.region]
+    number, graded = tables.lists[axon.region], layout.arguments(i)["graded"]
     if i.op == "deliver_dense":
         if weights.size != axon.size * q.size:
             raise _invalid(f"deliver_dense: {weights.size} weights for {axon.size} axons and "
                            f"{q.size} neurons")  # fmt: skip
-        return [k.DENSE, i.core, *head, q.size, number, bits, start]
-    rows, target = _compressed(tables, named)
-    return [k.SPARSE, i.core, *head, rows, number, bits, start, target]
+        return [k.DENSE, i.core, *head, q.size, number, bits, start, graded]
+    if i.op == "deliver_sparse":
+        rows, target = _compressed(tables, named, axon.size)
+        return [k.SPARSE, i.core, *head, rows, number, bits, start, graded, target]
+    shared = [_add(tables.rows, np.asarray(_slice(tables, named[name]), np.int64))
+              for name in ("row", "base")]  # fmt: skip
+    rows, target = _compressed(tables, named, None)
+    return [k.SHARED, i.core, *head, rows, number, bits, start, graded, target, *shared]
 
 
-def _packed(weights: _Weights, unit: int) -> Array:
-    """Effective weights / 2**unit in the smallest type that holds them, flat."""
-    mantissa, codes, values = weights
-    units = values >> unit
-    low, high = int(units.min()), int(units.max())
-    bits = next(b for b in (8, 16, 64) if -(1 << (b - 1)) <= low and high < 1 << (b - 1))
-    if codes is mantissa:
-        return units.astype(f"int{bits}")
-    table = np.zeros(int(codes[-1] - codes[0]) + 1, f"int{bits}")
-    table[codes - codes[0]] = units
-    out = np.empty(mantissa.size, table.dtype)
-    k.look_up(mantissa, int(codes[0]), table, out)
-    return out
-
-
-def _compressed(tables: _Tables, named: dict[str, Span]) -> tuple[int, int]:
-    """Add the rows and targets of a sparse delivery to their pools, checked."""
+def _compressed(tables: _Tables, named: dict[str, Span], rows: int | None) -> tuple[int, int]:
+    """Add the rows and targets of a delivery to their pools, checked; `rows`: how many, and that
+    targets lie within q (where rows are shared, the program's verifier has looked)."""
     indptr = np.asarray(_slice(tables, named["indptr"]), np.int64).ravel()
     target = np.asarray(_slice(tables, named["target"]), np.int32).ravel()
     sizes = (indptr.size - 1, target.size, named["weight"].size)
-    if sizes != (named["axon"].size, named["weight"].size, target.size):
+    if sizes[1] != sizes[2] or (rows is not None and sizes[0] != rows):
         raise _invalid(f"deliver_sparse: {sizes[0]} rows, {sizes[1]} targets and {sizes[2]} "
                        f"weights for {named['axon'].size} axons")  # fmt: skip
     if indptr[0] < 0 or indptr[-1] > target.size or (np.diff(indptr) < 0).any():
         raise _invalid("deliver_sparse: row starts must rise within the entries")
-    if target.size and not 0 <= target.min() <= target.max() < named["q"].size:
+    bound = target.size and rows is not None
+    if bound and not 0 <= target.min() <= target.max() < named["q"].size:
         raise _invalid(f"deliver_sparse: a target is not in 0..{named['q'].size - 1}")
     return _add(tables.rows, indptr), _add(tables.target, target)
 
@@ -313,7 +326,8 @@ def _machine(
 ) -> k.Machine:  # fmt: skip
     profile = tables.profile
     numbers = (profile.decay_bits, profile.q_mode, profile.q_bits, profile.u_mode,
-               profile.u_bits, profile.v_mode, profile.v_bits)  # fmt: skip
+               profile.u_bits, profile.v_mode, profile.v_bits, profile.drive_mode,
+               profile.payload_bits)  # fmt: skip
     return k.Machine(
         table=np.array(table, np.int64).reshape(-1, k.ROW),
         numbers=np.array(numbers, np.int64),
@@ -328,6 +342,7 @@ def _machine(
         fan=_fan(tables, order),
         heard=_heard(tables, order),
         probes=_probes(tables, pieces),
+        payloads=bool(tables.carrying or tables.graded),
     )
 
 

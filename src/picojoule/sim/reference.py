@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 
 from picojoule.fixed.contract import Events
-from picojoule.fixed.profile import CLIP, SPIKING, UNLIMITED, SpikingProfile
+from picojoule.fixed.neurons import KINDS
+from picojoule.fixed.profile import SPIKING, SpikingProfile
 from picojoule.program import OPCODES, Instruction, Program, Span
-from picojoule.sim import layout
+from picojoule.program.sums import is_raw, readers
+from picojoule.sim import kinds, layout
 from picojoule.sim.layout import Block, Piece, arguments, spans
+from picojoule.sim.reference_neurons import ADVANCE, Step, active, draws
 
 Array = np.ndarray[Any, Any]
 
@@ -43,7 +46,8 @@ class Spiking:
         found = []
         for i in delivers:
             weight, length = _matrix(self.program, self.profile, i)
-            most = int(np.abs(weight).sum(axis=0).max(initial=0)) * len(self.program.instructions)
+            most = 8 * int(np.abs(weight).sum(axis=0).max(initial=0))
+            most *= len(self.program.instructions)
             exact = most < 2**53  # an axon hears each instruction once a step, at most
             found.append((i, weight.astype(np.float64 if exact else np.int64, order="C"), length))
         return found
@@ -53,17 +57,44 @@ class Spiking:
         """Spike region -> int64 (neurons, 3): packets and hops that one spike costs."""
         return _fan(self.program)
 
+    @cached_property
+    def noise(self) -> dict[int, kinds.Noisy]:
+        """Identity of a noisy instruction -> where its draws come from."""
+        return {id(row.instruction): row for row in kinds.noisy(self.program)}
+
+    def registers(self, i: Instruction) -> dict[str, Array]:
+        """Register -> int64 (1,) or (neurons,)."""
+        consts, at = layout.constants(self.program), spans(i)
+        return {name: np.asarray(consts[at[name].region][at[name].start : at[name].stop], np.int64)
+                for name in KINDS[i.op].registers}  # fmt: skip
+
+    def drawn(self, i: Instruction, now: _Now) -> Array:
+        """Draws int64 (n, neurons) of a noisy population, zeros for others."""
+        size = spans(i)["spike"].size
+        row = self.noise.get(id(i))
+        if row is None:
+            return np.zeros((len(now.clock), size), np.int64)
+        if now.recorded.shape[1]:
+            return now.recorded[:, row.column : row.column + size].astype(np.int64)
+        elements = np.arange(row.element, row.element + size)
+        return draws(int(now.clock[0, 2]), row.region, now.clock[:, 1], now.clock[:, 0], elements)
+
 
 @dataclass(frozen=True)
 class _Now:
     """Values of a block while it runs: region -> int64 (n, size), and axons under way.
 
-    arriving  int64 (depth, n, axons): spikes that act so many steps ahead, rolled each step
+    arriving  int64 (depth, 2, n, axons): spikes that act so many steps ahead, and the sum of
+              their payloads; rolled each step
     counts    component and action -> int64 (n,), of this step
+    clock     int64 (n, 3): steps since the sample began, its number, seed
+    recorded  int8 (n, noisy neurons): draws to replay; without columns: none
     """
 
     values: dict[str, Array]
     arriving: Array
+    clock: Array
+    recorded: Array
     bases: dict[str, int]
     counts: Array
     components: tuple[str, ...]
@@ -73,41 +104,56 @@ class _Now:
         self.counts[:, where[0], where[1]] += many
 
     def axon(self, span: Span, ahead: int = 0) -> Array:
+        """int64 (2, n, axons of the span): how many, and their payloads."""
         first = self.bases[span.region]
-        return self.arriving[ahead][:, first + span.start : first + span.stop]
+        return self.arriving[ahead][:, :, first + span.start : first + span.stop]
+
+    def send(self, span: Span, ahead: int, spikes: Array) -> None:
+        self.axon(span, ahead)[0] += spikes != 0
+        self.axon(span, ahead)[1] += spikes
 
     def __getitem__(self, span: Span) -> Array:
         return self.values[span.region][:, span.start : span.stop]
 
 
-def run_block(model: Spiking, events: Events, state: dict[str, Array], inflight: Array) -> Block:
-    """Run the samples of `events`; state: region -> (n, size); inflight as in `Block`."""
+def run_block(
+    model: Spiking, events: Events, state: dict[str, Array], inflight: Array, clock: Array,
+    drawn: Array,
+) -> Block:  # fmt: skip
+    """Run the samples of `events`; arguments as for the compiled engine."""
     program, raster = model.program, events.raster().astype(np.int64)
     n, steps = raster.shape[:2]
     values = {name: np.zeros((n, r.size), np.int64) for name, r in program.regions.items()
               if r.role != "const"}  # fmt: skip
     values.update({name: array.astype(np.int64) for name, array in state.items()})
     names = layout.components(program)
-    arriving = np.zeros((layout.depth(program), n, layout.axons(program)), np.int64)
-    arriving[inflight[:, 1], inflight[:, 0], inflight[:, 2]] = inflight[:, 3]
+    arriving = np.zeros((layout.depth(program), 2, n, layout.axons(program)), np.int64)
+    for which in (0, 1):
+        arriving[inflight[:, 1], which, inflight[:, 0], inflight[:, 2]] = inflight[:, 3 + which]
     counts = np.zeros((n, steps, len(names), len(layout.ACTIONS)), np.int64)
     spikes, watched = [], np.zeros((n, steps, model.columns), np.int64)
     for t in range(steps):
-        now = _Now(values, arriving, layout.axon_bases(program), counts[:, t], names)
+        here = clock + np.array([t, 0, 0])
+        now = _Now(values, arriving, here, drawn[:, t], layout.axon_bases(program), counts[:, t],
+                   names)  # fmt: skip
         _step(model, now, raster[:, t])
-        spikes.append(values[layout.label_region(program)] != 0)
+        spikes.append(values[layout.label_region(program)].copy())
         for piece in model.pieces:
             part = values[piece.region][:, piece.first : piece.first + piece.size]
             watched[:, t, piece.column : piece.column + piece.size] = part
         arriving = np.concatenate([arriving[1:], np.zeros_like(arriving[:1])])
     final = {name: values[name] for name in state}
-    return Block(np.stack(spikes, 1), final, _under_way(arriving), watched, counts)
+    dtype = np.int32 if kinds.graded_output(program) else bool
+    left = np.stack(spikes, 1).astype(dtype)
+    return Block(left, final, _under_way(arriving, kinds.carrying_axons(program)), watched, counts)
 
 
-def _under_way(arriving: Array) -> Array:
-    by_sample = arriving.transpose(1, 0, 2)
-    where = np.argwhere(by_sample)
-    return np.column_stack([where, by_sample[tuple(where.T)]]).astype(np.int64)
+def _under_way(arriving: Array, carries: Array) -> Array:
+    many, payload = arriving.transpose(1, 2, 0, 3)
+    where = np.argwhere(many)
+    at = tuple(where.T)
+    payload = np.where(carries, payload, many)
+    return np.column_stack([where, many[at], payload[at]]).astype(np.int64)
 
 
 def _step(model: Spiking, now: _Now, events: Array) -> None:
@@ -119,26 +165,38 @@ def _step(model: Spiking, now: _Now, events: Array) -> None:
     for i in _having(program, "input"):
         source, axon = spans(i)["events"], spans(i)["axon"]
         heard[source.start : source.stop] = True
-        now.axon(axon, arguments(i)["delay"])[:] += events[:, source.start : source.stop]
+        now.send(axon, arguments(i)["delay"], events[:, source.start : source.stop])
     for i, weight, row_length in model.synapses:
         arrived = now.axon(spans(i)["axon"])
-        now[spans(i)["q"]][:] += _product(arrived, weight)
-        now.add(f"core{i.core}", "synapse.event", arrived @ row_length)
-    for i in _having(program, "cuba"):
-        _cuba(model, i, now)
+        carried = arrived[1] if arguments(i)["graded"] else arrived[0]
+        now[spans(i)["q"]][:] += _product(carried, weight)
+        now.add(f"core{i.core}", "synapse.event", arrived[0] @ row_length)
+    for i in _having(program, "accumulate"):
+        _accumulate(model, i, now)
+    for i in (i for i in program.instructions if i.op in KINDS):
+        _neurons(model, i, now)
     for i in _having(program, "route"):
-        now.axon(spans(i)["axon"], arguments(i)["delay"])[:] += now[spans(i)["spike"]]
+        now.send(spans(i)["axon"], arguments(i)["delay"], now[spans(i)["spike"]])
     for i in _having(program, "output"):
-        now[spans(i)["label"]][:] |= now[spans(i)["spike"]]
-        now.add("host", "event.out", now[spans(i)["spike"]].sum(1))
-    now.add("host", "event.in", events[:, heard].sum(1))
+        now[spans(i)["label"]][:] += now[spans(i)["spike"]]
+        now.add("host", "event.out", (now[spans(i)["spike"]] != 0).sum(1))
+    now.add("host", "event.in", (events[:, heard] != 0).sum(1))
     now.add("chip", "step", np.int64(1))
+
+
+def _accumulate(model: Spiking, i: Instruction, now: _Now) -> None:
+    """Rule N2."""
+    total, q, (exponent,) = now[spans(i)["sum"]], spans(i)["q"], i.args
+    shifted = total * 2**exponent if exponent >= 0 else total // 2**-exponent
+    now[q][:] += shifted if is_raw(readers(model.program), q) else (
+        shifted * 2**model.profile.weight_shift)  # fmt: skip
+    total[:] = 0
 
 
 def _product(arrived: Array, weight: Array) -> Array:
     """arrived @ weight, exactly: float64 (BLAS is fast) where no sum can leave its 53 bits."""
-    if weight.dtype == np.int64:
-        return arrived @ weight
+    if weight.dtype == np.int64 or np.abs(arrived).max(initial=0) > 8:
+        return arrived @ weight.astype(np.int64)
     return (arrived.astype(np.float64) @ weight).astype(np.int64)
 
 
@@ -146,53 +204,40 @@ def _having(program: Program, op: str) -> list[Instruction]:
     return [i for i in program.instructions if i.op == op]
 
 
-def _cuba(model: Spiking, i: Instruction, now: _Now) -> None:
-    p, at, args = model.profile, spans(i), arguments(i)
-    consts = layout.constants(model.program)
-    du, dv, v_th, bias = (
-        np.asarray(consts[at[name].region][at[name].start : at[name].stop], np.int64).ravel()
-        for name in ("decay_u", "decay_v", "v_th", "bias")
-    )
-    bias = bias * 2 ** args["bias_exponent"]
-    u, v, wait = now[at["u"]], now[at["v"]], now[at["wait"]]
-    q = _limited(now[at["q"]].copy(), p.q_mode, p.q_bits)
-    now[at["q"]][:] = 0
-    active = ((u != 0) | (v != 0) | (q != 0) | (bias != 0)).sum(1)
-    full = 2**p.decay_bits
-    u_new = _limited(_toward_zero(u * (full - p.u_decay_offset - du), full) + q, p.u_mode, p.u_bits)
-    drive = _limited(u_new + bias, p.u_mode, p.u_bits)
-    v_new = _limited(_toward_zero(v * (full - dv), full) + drive, p.v_mode, p.v_bits)
-    resting = wait > 0
-    fired = ~resting & (v_new > v_th * 2**p.weight_shift)
-    wait_new = np.where(resting, wait - 1, np.where(fired, args["refractory"] - 1, 0))
-    u[:], v[:], wait[:] = u_new, np.where(resting | fired, 0, v_new), wait_new
-    now[at["spike"]][:] = fired
+def _neurons(model: Spiking, i: Instruction, now: _Now) -> None:
+    at, kind = spans(i), KINDS[i.op]
+    sums = tuple(now[at[name]] for name in (("q",) if kind.currents == 1 else ("q0", "q1")))
+    step = Step(
+        model.profile, tuple(q.copy() for q in sums),
+        {word: now[at[word]].copy() for word in kind.state}, model.registers(i), arguments(i),
+        now.clock[:, :1], model.drawn(i, now),
+    )  # fmt: skip
+    busy = active(step).sum(1)
+    for q in sums:
+        q[:] = 0
+    state, sent = ADVANCE[i.op](step)
+    for word, value in state.items():
+        now[at[word]][:] = value
+    if kind.graded:
+        top = 2 ** (model.profile.payload_bits - 1)
+        sent = (sent + top) % (2 * top) - top
+    now[at["spike"]][:] = sent
     core = f"core{i.core}"
-    now.add(core, "neuron.active", active)
-    now.add(core, "neuron.idle", u.shape[1] - active)
-    cost = fired @ model.fan[at["spike"].region][at["spike"].start : at["spike"].stop]
+    now.add(core, "neuron.active", busy)
+    now.add(core, "neuron.idle", at["spike"].size - busy)
+    place = at["spike"]
+    cost = (sent != 0) @ model.fan[place.region][place.start : place.stop]
     for column, action in enumerate(("packet.out", "hop.ew", "hop.ns")):
         now.add(core, action, cost[:, column])
-
-
-def _toward_zero(x: Array, divisor: int) -> Array:
-    return np.sign(x) * (np.abs(x) // divisor)
-
-
-def _limited(x: Array, mode: int, bits: int) -> Array:
-    if mode == UNLIMITED:
-        return x
-    if mode == CLIP:
-        return np.clip(x, 1 - 2**bits, 2**bits - 1)
-    return np.mod(x + 2**bits, 2 ** (bits + 1)) - 2**bits
 
 
 def _matrix(program: Program, profile: SpikingProfile, i: Instruction) -> tuple[Array, Array]:
     consts, at = layout.constants(program), spans(i)
     part = {name: np.asarray(consts[at[name].region][at[name].start : at[name].stop])
-            for name in ("indptr", "target", "weight") if name in at}  # fmt: skip
-    mantissa, (exponent,) = part["weight"].astype(np.int64), i.args
-    scaled = np.floor(mantissa * 2.0**exponent).astype(np.int64) * 2**profile.weight_shift
+            for name in ("row", "base", "indptr", "target", "weight") if name in at}  # fmt: skip
+    mantissa, exponent = part["weight"].astype(np.int64), arguments(i)["exponent"]
+    shift = 0 if is_raw(readers(program), at["q"]) else profile.weight_shift
+    scaled = np.floor(mantissa * 2.0**exponent).astype(np.int64) * 2**shift
     if profile.weight_limit:
         scaled = np.clip(scaled, -profile.weight_limit, profile.weight_limit)
     shape = at["axon"].size, at["q"].size
@@ -200,6 +245,11 @@ def _matrix(program: Program, profile: SpikingProfile, i: Instruction) -> tuple[
         return scaled.reshape(shape), np.full(shape[0], shape[1])
     length = np.diff(part["indptr"].astype(np.int64))
     out = np.zeros(shape, np.int64)
+    if i.op == "deliver_shared":
+        for axon, (row, base) in enumerate(zip(part["row"], part["base"].astype(np.int64))):
+            entries = slice(int(part["indptr"][row]), int(part["indptr"][row + 1]))
+            np.add.at(out[axon], base + part["target"][entries].astype(np.int64), scaled[entries])
+        return out, length[part["row"]]
     stored = slice(int(part["indptr"][0]), int(part["indptr"][-1]))
     rows = np.repeat(np.arange(shape[0]), length)
     np.add.at(out, (rows, part["target"][stored].astype(np.int64)), scaled[stored])
@@ -209,7 +259,7 @@ def _matrix(program: Program, profile: SpikingProfile, i: Instruction) -> tuple[
 def _fan(program: Program) -> dict[str, Array]:
     """One packet a neuron and distinct destination core, over the hops of the first route."""
     found: dict[str, Array] = {}
-    for i in _having(program, "cuba"):
+    for i in (i for i in program.instructions if i.op in KINDS):
         region = spans(i)["spike"].region
         found[region] = np.zeros((program.regions[region].size, 3), np.int64)
     reached: set[tuple[str, int, int]] = set()

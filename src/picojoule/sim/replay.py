@@ -2,8 +2,8 @@
 
 Graph and trainer cannot be imported while it runs, so a Program that replays is sufficient.
 A dump (.npz or .safetensors) holds samples `x` and what they must give: `output` (n, n_out),
-or `spikes` (n, steps, n_out); and any of `u.NODE`, `v.NODE`: (n, steps, size) at the end of
-each step, or (n, size) at the end of the run.
+or `spikes` (n, steps, n_out); and any of `u.NODE`, `v.NODE` or another state word of the node's
+kind: (n, steps, size) at the end of each step, or (n, size) at the end of the run.
 """
 
 from __future__ import annotations
@@ -101,11 +101,12 @@ def _probe(name: str) -> str:
 
 def _check_names(program: Any, dump: Mapping[str, Any]) -> None:
     from picojoule.errors import Fault, UsageError
+    from picojoule.sim.layout import WATCHED
 
     result = "output" if program.kind == "tensor" else "spikes"
     known = {"x", result}
     faults = [f"the dump has no {name!r}" for name in sorted(known - dump.keys())]
-    more = () if program.kind == "tensor" else ("u.", "v.", "wait.", "spike.")
+    more = () if program.kind == "tensor" else tuple(f"{word}." for word in sorted(WATCHED))
     faults += [f"the dump has {name!r}, which a {program.kind} program does not give"
                for name in dump if name not in known and not name.startswith(more)]  # fmt: skip
     if faults:

@@ -12,6 +12,7 @@ import numpy as np
 
 from picojoule.activity import Activity
 from picojoule.errors import Fault, UsageError
+from picojoule.fixed.profile import SPIKING
 from picojoule.kernels.pool import checked_threads
 from picojoule.program import Program
 from picojoule.program.verify import verify
@@ -30,11 +31,14 @@ DETAILS = ("each", "steps", "sum")
 class Run:
     """What a run of a Program gives.
 
-    outputs   spiking: 'spikes' bool (n, steps, n_out); tensor: 'output' int32 (n, n_out)
+    outputs   spiking: 'spikes' bool (n, steps, n_out), int32 where they carry payloads;
+              tensor: 'output' int32 (n, n_out)
     activity  the counts, in the detail asked for
-    state     spiking: region -> int64 (n, size) final u, v and wait, and 'inflight' int64
-              (rows, 4), the spikes under way: sample, steps ahead, axon, how many
-    probes    name -> (n, steps, size): int64, and bool for spikes; tensor: int64 (n, size)
+    state     spiking: region -> int64 (n, size) final state words, and 'inflight' int64
+              (rows, 4), the spikes under way: sample, steps ahead, axon, how many, and where
+              graded synapses read them a fifth column, the sum of their payloads; 'step' int64
+              (n, 1), steps run, where neurons depend on them
+    probes    name -> (n, steps, size): int64, and bool for binary spikes; tensor: int64 (n, size)
     """
 
     program: Program
@@ -61,7 +65,7 @@ class Run:
                 "result": sha.hexdigest()}  # fmt: skip
 
     def node(self, name: str, what: str) -> Array:
-        """Final `what` ('u', 'v', 'wait') of a graph node, int64 (n, size) in node order.
+        """Final `what` (a state word) of a graph node, int64 (n, size) in node order.
 
         Raises UsageError PJ806 for a node that the program does not hold.
         """
@@ -108,31 +112,48 @@ def run(
     probes: Sequence[str] = (),
     state: Mapping[str, Array] | None = None,
     detail: Detail = "each",
+    seed: int = 0,
+    noise: Array | None = None,
 ) -> Run:
     """Run a program on samples; the same integers for any engine, threads and batch split.
 
     x        samples (n, *encoder.shape); for 'events' encoders a raster (n, steps, *shape)
-             of 0 and 1, or Events
+             of 0 and 1 (of payloads where the machine has graded spikes), or Events
     steps    steps to run, exactly; default: one inference, latency included
-    probes   'node.u', 'node.v', 'node.wait' or 'node.spike', recorded at the end of each step;
+    probes   'node.spike', or 'node.' and a state word, recorded at the end of each step;
              of a tensor program 'node.output'
     state    of an earlier run: continues it, spikes under way included, without a reset
     detail   counts kept per sample and window ('each'), per window ('steps'), or 'sum'
+    seed     of the draws of noisy neurons, 0..2**32 - 1 (rule N3)
+    noise    draws to replay instead, -127..127: (n, steps, noisy neurons), neurons in the order
+             of the names of the regions that hold their voltages
 
-    Raises UsageError: PJ802, PJ803 or PJ807 for x, PJ802 for state, PJ806 for an option;
+    Raises UsageError: PJ802, PJ803 or PJ807 for x, PJ802 for state and noise, PJ806 for an option;
     ProgramError PJ603 for an invalid program.
     """
     _check_options(program, steps, engine, probes, detail, state)
+    _check_seed(program, seed, noise)
     verify(program, content=False)
     threads = checked_threads(threads)
-    samples = checked_samples(program.encoder, x)
+    bits = SPIKING[program.profile].payload_bits if program.kind == "spiking" else 0
+    samples = checked_samples(program.encoder, x, bits)
     if program.kind == "tensor":
         output, watched, activity = run_tensor(program, samples, engine, threads, probes, detail)
         return Run(program, {"output": output}, activity, probes=watched, engine=engine)
     steps = program.steps if steps is None else int(steps)
-    parts = run_spiking(program, samples, steps, engine, threads, probes, state, detail)
+    parts = run_spiking(
+        program, samples, steps, engine, threads, probes, state, detail, seed, noise
+    )
     spikes, final, watched, activity = parts
-    return Run(program, {"spikes": spikes}, activity, final, watched, engine=engine)
+    return Run(program, {"spikes": spikes}, activity, final, watched, int(seed), engine)
+
+
+def _check_seed(program: Program, seed: Any, noise: Any) -> None:
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed < 2**32:
+        raise UsageError(Fault("PJ806", f"seed must be an integer 0..2**32 - 1, got {seed!r}"))
+    if program.kind == "tensor" and noise is not None:
+        raise UsageError(Fault("PJ806", "a tensor program has no noise"))
 
 
 def _check_options(

@@ -12,18 +12,18 @@ from picojoule.errors import Fault, UsageError
 from picojoule.fixed.contract import Encoder, Events
 from picojoule.fixed.profile import SPIKING
 from picojoule.program import Program
-from picojoule.sim import layout
+from picojoule.sim import kinds, layout
 
 Array = np.ndarray[Any, Any]
 
 
-def checked_samples(encoder: Encoder, x: Any) -> Array | Events:
-    """Samples in the shape that the encoder takes.
+def checked_samples(encoder: Encoder, x: Any, payload_bits: int = 0) -> Array | Events:
+    """Samples in the shape that the encoder takes; events may carry `payload_bits`.
 
     Raises UsageError: PJ802 wrong shape or kind, PJ803 no samples, PJ807 not finite.
     """
     if isinstance(x, Events):
-        return _checked_events(encoder, x)
+        return _checked_events(encoder, x, payload_bits)
     array = np.asarray(x)
     if array.dtype.kind not in "buif":
         raise _wrong(f"samples must be numbers, got {array.dtype}")
@@ -37,9 +37,19 @@ def checked_samples(encoder: Encoder, x: Any) -> Array | Events:
         raise UsageError(Fault("PJ803", f"there is nothing to run: shape {array.shape}"))
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise UsageError(Fault("PJ807", _not_finite(array)))
-    if encoder.kind == "events" and not ((array == 0) | (array == 1)).all():
-        raise _wrong("a raster of events holds only 0 and 1")
+    if encoder.kind == "events":
+        _check_raster(array, payload_bits)
     return array.reshape(*array.shape[:free], *encoder.shape)
+
+
+def _check_raster(array: Array, payload_bits: int) -> None:
+    if not payload_bits and not ((array == 0) | (array == 1)).all():
+        raise _wrong("a raster of events holds only 0 and 1")
+    if array.dtype.kind == "f" and (array != np.rint(array)).any():
+        raise _wrong("a raster of events holds only integers")
+    top = 1 << max(payload_bits - 1, 1)
+    if array.dtype.kind != "b" and (array.min() < -top or array.max() > top - 1):
+        raise _wrong(f"payloads of events must lie in {-top}..{top - 1}")
 
 
 def _not_finite(array: Array) -> str:
@@ -52,17 +62,29 @@ def _wrong(what: str) -> UsageError:
     return UsageError(Fault("PJ802", what))
 
 
-def _checked_events(encoder: Encoder, events: Events) -> Events:
+def _checked_events(encoder: Encoder, events: Events, payload_bits: int) -> Events:
     if encoder.kind == "affine":
         raise _wrong("the program takes numbers, not events")
     if events.channels != encoder.channels:
         raise _wrong(f"events have {events.channels} channels, the program {encoder.channels}")
     if events.samples < 1 or events.steps < 1:
         raise UsageError(Fault("PJ803", "there is nothing to run: no samples, or no steps"))
-    faults = [Fault("PJ802", what) for what in _event_faults(events)]
+    faults = [*_event_faults(events), *_payload_faults(events.payload, payload_bits)]
     if faults:
-        raise UsageError(faults)
+        raise UsageError([Fault("PJ802", what) for what in faults])
     return events
+
+
+def _payload_faults(payload: Array | None, bits: int) -> Iterator[str]:
+    if payload is None:
+        return
+    top = 1 << max(bits - 1, 0)
+    if not bits:
+        yield "events carry payloads, but spikes of this machine are binary"
+    elif payload.dtype != np.int32:
+        yield f"payloads must be int32, got {payload.dtype}"
+    elif payload.size and (payload.min() < -top or payload.max() > top - 1 or 0 in payload):
+        yield f"payloads of events must lie in {-top}..{top - 1} and not be 0"
 
 
 def _event_faults(events: Events) -> Iterator[str]:
@@ -86,10 +108,11 @@ def start_state(
 ) -> tuple[dict[str, Array], Array]:
     """(region -> int64 (samples, size), spikes under way) at the start of a run.
 
-    Zero, or the program's initial values, or `state` of an earlier run of the same program.
+    Zero, or the kind's start, or the program's initial values, or `state` of an earlier run of
+    the same program.  Spikes under way as in `Block.inflight`.
     Raises UsageError PJ802 for a state that does not belong to the program.
     """
-    given = {**program.initial, **(state or {})}
+    given = {**kinds.start_values(program), **program.initial, **(state or {})}
     found, faults = {}, []
     for name in layout.state_regions(program):
         size = program.regions[name].size
@@ -115,17 +138,18 @@ def _state_faults(
         form = replace(declared, bits=min(declared.bits, bits))
         if values.min(initial=0) < form.low or values.max(initial=0) > form.high:
             yield f"state {name!r} has values outside {form}"
-    for name in state.keys() - found.keys() - {layout.INFLIGHT} - program.arrays.keys():
+    for name in state.keys() - found.keys() - special(program) - program.arrays.keys():
         yield f"the program has no state {name!r}"
 
 
 def _inflight(program: Program, rows: Array | None, samples: int) -> Array:
     if rows is None or not len(rows):
-        return np.zeros((0, 4), np.int64)
-    rows = np.asarray(rows)
-    if rows.dtype.kind not in "iu" or rows.ndim != 2 or rows.shape[1] != 4:
-        raise _wrong(f"state '{layout.INFLIGHT}' must be integers (rows, 4), got {rows.shape}")
-    rows = rows.astype(np.int64)
+        return np.zeros((0, 5), np.int64)
+    rows, columns = np.asarray(rows), 5 if kinds.carrying(program) else 4
+    if rows.dtype.kind not in "iu" or rows.ndim != 2 or rows.shape[1] != columns:
+        what = f"integers (rows, {columns}), got {rows.shape}"
+        raise _wrong(f"state '{layout.INFLIGHT}' must be {what}")
+    rows = rows.astype(np.int64)[:, [0, 1, 2, 3, columns - 1]]
     ends = (samples, layout.depth(program), layout.axons(program))
     if (rows[:, :3] < 0).any() or (rows[:, :3] >= ends).any() or (rows[:, 3] < 1).any():
         raise _wrong(f"state '{layout.INFLIGHT}' has spikes outside (samples, steps, axons) {ends}")
@@ -134,6 +158,38 @@ def _inflight(program: Program, rows: Array | None, samples: int) -> Array:
     if len(np.unique(rows[:, :3], axis=0)) != len(rows):
         raise _wrong(f"state '{layout.INFLIGHT}' lists an axon twice")
     return rows[np.lexsort(rows[:, 2::-1].T)]
+
+
+def special(program: Program) -> set[str]:
+    """Names in a state that are no regions."""
+    return {layout.INFLIGHT, layout.STEP} if kinds.clocked(program) else {layout.INFLIGHT}
+
+
+def start_steps(program: Program, state: Mapping[str, Array] | None, samples: int) -> Array:
+    """int64 (samples,): steps run since each sample began.  Raises UsageError PJ802."""
+    given = (state or {}).get(layout.STEP)
+    if given is None or not kinds.clocked(program):
+        return np.zeros(samples, np.int64)
+    steps = np.asarray(given)
+    if steps.shape != (samples, 1) or steps.dtype.kind not in "iu" or steps.min() < 0:
+        raise _wrong(f"state '{layout.STEP}' must be counts ({samples}, 1), got {steps.shape}")
+    return steps[:, 0].astype(np.int64)
+
+
+def checked_noise(program: Program, noise: Any, samples: int, steps: int) -> Array:
+    """Recorded draws int8 (samples, steps, noisy neurons), or (samples, steps, 0) without.
+
+    Raises UsageError PJ802 for draws that do not fit.
+    """
+    if noise is None:
+        return np.zeros((samples, steps, 0), np.int8)
+    drawn = np.asarray(noise)
+    shape = samples, steps, kinds.noise_columns(program)
+    if drawn.shape != shape or drawn.dtype.kind not in "iu" or not drawn.size:
+        raise _wrong(f"noise has shape {drawn.shape}, the program draws integers {shape}")
+    if drawn.min() < -127 or drawn.max() > 127:
+        raise _wrong(f"noise lies in {drawn.min()}..{drawn.max()}, draws lie in -127..127")
+    return drawn.astype(np.int8)
 
 
 def _most_inflight(program: Program) -> Array:

@@ -1,4 +1,4 @@
-/* The plain C loop that benchmarks/spiking.py compares with: one recurrent population, profile
+/* The plain C loop that benchmarks/spiking_dense.py compares with: one recurrent population, profile
    loihi1, 8-bit weights, events in, rasters out, one thread.  No counts, no delays but one. */
 #include <stdint.h>
 #include <string.h>

@@ -1,0 +1,1 @@
+"""Replay recordings of other simulators, integer for integer (`picojoule conform DIR`)."""
