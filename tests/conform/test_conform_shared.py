@@ -22,12 +22,7 @@ def vectors(folder):
     return sorted(path.stem for path in (SHARED / folder).glob("*.npz")) or ["none"]
 
 
-# weights of n05 are multiples of 8; the machine's are floored to multiples of 64 (rule S9)
-FLOORED = pytest.mark.xfail(strict=True, reason="nengo_loihi floors effective weights")
-CASES = [
-    pytest.param(folder, name, marks=FLOORED if name == "n05_vmin_vmax" else ())
-    for folder in (NENGO, LAVA) for name in vectors(folder)
-]  # fmt: skip
+CASES = [(folder, name) for folder in (NENGO, LAVA) for name in vectors(folder)]
 
 
 @pytest.mark.golden

@@ -147,6 +147,20 @@ def looped():
     return graph(nodes, "b", events().params)
 
 
+def pj214():
+    """Two groups of synapses, one far weaker: two formats, where a core has one."""
+    nodes = list(events().nodes)
+    lif = next(n for n in nodes if isinstance(n.op, CubaLif))
+    nodes.remove(lif)
+    nodes += [
+        Node("weak", Dense(weight="w_weak", features=2), (nodes[0].name,)),
+        replace(lif, inputs=(*lif.inputs, "weak")),
+    ]
+    params = {**events().params, "w_weak": events().params["w"] / 64}
+    net = graph(nodes, lif.name, params)
+    pj.compile(net, limit("synapse_formats", "1"))
+
+
 def pj301():
     run = pj.run(spiking_program(), samples())
     actions = tuple(re.sub("^neuron.idle$", "neuron.nap", a) for a in run.activity.actions)

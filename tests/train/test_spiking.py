@@ -201,3 +201,15 @@ def test_scheduling_twice_changes_nothing_for_the_trainer(spiking, chip, data):
     again = schedule_delays(live, chip)
     assert np.array_equal(evaluate_outputs(live, data[0])["spikes"],
                           evaluate_outputs(again, data[0])["spikes"])  # fmt: skip
+
+
+def test_what_only_the_simulator_computes_is_refused(spiking, chip, data):
+    live = start_quantized(spiking, chip, data[0], bits=8)
+    first = live.names(ops.IntSynapse)[0]
+    lif = live.names(ops.IntCuba)[0]
+    assert "synapses of graded spikes cannot be trained" in faults_of(
+        live.swap(first, replace(live[first].op, graded=True))
+    )
+    assert "profile 'lava' cannot be trained" in faults_of(
+        live.swap(lif, replace(live[lif].op, profile="lava"))
+    )

@@ -38,6 +38,7 @@ class SpikingProfile:
     has_bias: bool = True
     bias_wraps: bool = True  # current plus bias has the width of the current
     weight_shift: int = 6  # one unit of effective weight is 2**6 units of u and v
+    weight_floor: str = "mantissa"  # what S9 floors: the shifted mantissa, or "effective" weights
     weight_limit: int = 0  # effective weights are clipped to +-limit; 0: never
     input_delay: int = 0  # an external event of step t acts in step t + this
     spike_delay: int = 1  # a spike of step t acts in step t + this + synaptic delay
@@ -57,6 +58,10 @@ class SpikingProfile:
     def drive_mode(self) -> int:
         """How current plus bias is limited (S5)."""
         return self.u_mode if self.bias_wraps else UNLIMITED
+
+    def shifts(self, exponent: int, shift: int) -> tuple[int, int]:
+        """Exponent and shift of rule S9; where effective weights are floored they are one."""
+        return (exponent + shift, 0) if self.weight_floor == "effective" else (exponent, shift)
 
     @property
     def state_bits(self) -> int:
@@ -92,6 +97,7 @@ _NENGO_LOIHI = replace(
     name="nengo_loihi",
     delay_max=0,
     weight_exponent_min=-7,
+    weight_floor="effective",
     kinds=("cuba", "cuba_noise"),
 )
 # Lava b6822fbc, fixed-point process models; external events and offset as above

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -215,7 +216,8 @@ def _same_content(line: Line, key: str, called: str, arrays: Mapping[str, np.nda
 def _instruction(draft: _Draft, index: int, line: Line) -> None:
     op = name(line.take("an opcode"))
     if op not in OPCODES:
-        raise ValueError(f"no opcode '{op[:40]}'; known: {', '.join(OPCODES)}")
+        near = difflib.get_close_matches(op[:40], OPCODES, n=3, cutoff=0.4) or sorted(OPCODES)[:5]
+        raise ValueError(f"no opcode '{op[:40]}'; there is {', '.join(near)}")
     opcode = OPCODES[op]
     if index in draft.instructions:
         raise ValueError(f"a second instruction {index}")

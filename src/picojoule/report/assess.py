@@ -15,7 +15,7 @@ from picojoule.graph.ops import REAL_OPS, IntDense, IntSynapse
 from picojoule.program import Program
 from picojoule.report.build import make_raster, make_row
 from picojoule.report.data import Accuracy, Report, Row, Use, this_machine
-from picojoule.report.layers import Rasters, probes, rasters
+from picojoule.report.layers import Rasters, probes, rasters, told_apart
 from picojoule.target import Target
 
 Array = np.ndarray
@@ -122,10 +122,11 @@ def _differing(expected: Mapping[str, Array], run: sim.Run) -> int:
 
 
 def watch_spikes(program: Program, x: Samples) -> Rasters | None:
-    """Spikes of all populations, of as many samples as may be kept; None without any."""
-    watched = probes(program)
-    if not watched:
+    """Spikes of all populations, of as many samples as may be kept; None where they do not
+    tell layers apart."""
+    if not told_apart(program):
         return None
+    watched = probes(program)
     total = sum(s.stop - s.start for s in program.source if s.what == "spike")
     most = max(1, PROBED // max(1, program.steps * total))
     part = x.take(0, min(most, x.samples)) if isinstance(x, Events) else x[:most]

@@ -48,6 +48,15 @@ class _Split:
         return basis[:, core] / total if total else basis[:, core]
 
 
+# instructions whose work can be told apart by layer from spikes alone
+TOLD_APART = {"input", "route", "deliver_dense", "deliver_sparse", "cuba", "output", "barrier"}
+
+
+def told_apart(program: Program) -> bool:
+    """Whether spikes tell what each layer of a spiking program did."""
+    return program.kind == "spiking" and {i.op for i in program.instructions} <= TOLD_APART
+
+
 def probes(program: Program) -> tuple[str, ...]:
     """The probes that `rasters` needs: the spikes of every population."""
     return tuple(f"{name}.spike" for name in _populations(program))

@@ -126,7 +126,7 @@ def _weigh(tables: _Tables, order: list[Instruction]) -> None:
         if i.op != "accumulate":
             weight = _slice(tables, layout.spans(i)["weight"])
             exponent, most = layout.arguments(i)["exponent"], tables.profile.weight_limit
-            tables.weights[n] = weigh(weight, exponent, shift, most)
+            tables.weights[n] = weigh(weight, *tables.profile.shifts(exponent, shift), most)
             unit = trailing_zeros(tables.weights[n].values)
         tables.units[q.region] = min(tables.units.get(q.region, 62), unit)
 

@@ -237,7 +237,9 @@ def _matrix(program: Program, profile: SpikingProfile, i: Instruction) -> tuple[
             for name in ("row", "base", "indptr", "target", "weight") if name in at}  # fmt: skip
     mantissa, exponent = part["weight"].astype(np.int64), arguments(i)["exponent"]
     shift = 0 if is_raw(readers(program), at["q"]) else profile.weight_shift
-    scaled = np.floor(mantissa * 2.0**exponent).astype(np.int64) * 2**shift
+    inside = shift if profile.weight_floor == "effective" else 0
+    scaled = np.floor(mantissa * 2.0 ** (exponent + inside)).astype(np.int64)
+    scaled = scaled * 2 ** (shift - inside)
     if profile.weight_limit:
         scaled = np.clip(scaled, -profile.weight_limit, profile.weight_limit)
     shape = at["axon"].size, at["q"].size

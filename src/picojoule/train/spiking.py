@@ -207,7 +207,8 @@ def _effective(graph: Graph, name: str, mantissas: Array) -> Array:
     profile = SPIKING[reader.op.profile]
     rows = np.ascontiguousarray(mantissas.T, np.int64).reshape(-1)
     out = np.empty_like(rows)
-    effective_weights(rows, op.exponent, profile.weight_shift, profile.weight_limit, out)
+    exponent, shift = profile.shifts(op.exponent, profile.weight_shift)
+    effective_weights(rows, exponent, shift, profile.weight_limit, out)
     return out
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from picojoule.errors import Fault, TrainError
+from picojoule.fixed.profile import SPIKING
 from picojoule.graph import Graph, Node
 from picojoule.graph.ops import CubaLif, Delay, Dense, Flatten, Input, IntCuba, IntSynapse
+from picojoule.graph.types import Op
 from picojoule.kernels.train_spiking import Wiring
 
 SYNAPSES = (Dense, IntSynapse)
@@ -85,8 +88,24 @@ def _refuse_others(graph: Graph) -> None:
               where=f"node {n.name!r}", fix="fold it into a Dense, or leave it out")
         for n in graph.nodes if not isinstance(n.op, known)
     ]  # fmt: skip
+    faults += [
+        Fault("PJ704", f"{what} cannot be trained yet", where=f"node {n.name!r}")
+        for n in graph.nodes for what in _untrained(n.op)
+    ]  # fmt: skip
     if faults:
         raise TrainError(faults)
+
+
+def _untrained(op: Op) -> Iterator[str]:
+    """What the simulator computes and the trainer's kernels do not."""
+    if isinstance(op, IntSynapse) and op.delays is not None:
+        yield "a delay for each synapse"
+    if isinstance(op, IntSynapse) and op.graded:
+        yield "synapses of graded spikes"
+    if isinstance(op, IntCuba):
+        profile = SPIKING[op.profile]
+        if profile.exponent_on == "sum" or not profile.bias_wraps:
+            yield f"profile {profile.name!r}"
 
 
 def _trace(graph: Graph, node: Node, target: str) -> _Group:
