@@ -70,8 +70,8 @@ ENGINES = (
         "S9",
         "reference engine: negative exponents round to zero",
         REFERENCE,
-        "np.floor(mantissa * 2.0**exponent)",
-        "np.trunc(mantissa * 2.0**exponent)",
+        "np.floor(mantissa * 2.0 ** (exponent + inside))",
+        "np.trunc(mantissa * 2.0 ** (exponent + inside))",
     ),
     one("S10", "passes: all delays one step longer", GROUPS, "delay=steps,", "delay=steps + 1,"),
     one(

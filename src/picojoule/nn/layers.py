@@ -48,6 +48,8 @@ class CubaLif:
     """A Dense synapse group and the CUBA-LIF neurons that it drives.
 
     recurrent  also joins the neurons to themselves, one step later
+    own        each neuron learns decays and a threshold of its own, not one for the layer; a
+               Loihi core holds few different ones, so such a layer spreads over many cores
     rate       spikes a step expected of the sources: sets the size of the first weights
     reach      spread of the voltage after half the steps, in thresholds
     """
@@ -59,6 +61,7 @@ class CubaLif:
     bias: bool = False
     refractory: int = 1
     recurrent: bool = False
+    own: bool = False
     rate: float = 0.3
     reach: float = 1.5
 
@@ -84,8 +87,8 @@ class _Site:
         self.nodes.append(Node(name, op, inputs))
         return name
 
-    def constant(self, name: str, value: float, size: int) -> str:
-        self.params[name] = np.full(size, value, np.float32)
+    def constant(self, name: str, value: float, *shape: int) -> str:
+        self.params[name] = np.full(shape, value, np.float32)
         return name
 
     def random(self, name: str, std: float, rows: int, columns: int) -> str:
@@ -156,10 +159,11 @@ def _cuba(site: _Site, layer: CubaLif, last: str, size: int) -> tuple[str, int]:
     if layer.recurrent:
         back = site.node(f"{name}_late", graph_ops.Delay(steps=1), name)
         inputs += (_synapse(site, layer, site.name("rec"), back, n, 1.0),)
+    each = (n,) if layer.own else ()
     op = graph_ops.CubaLif(
-        decay_u=site.constant(f"{name}.decay_u", layer.decay_u, n),
-        decay_v=site.constant(f"{name}.decay_v", layer.decay_v, n),
-        v_th=site.constant(f"{name}.v_th", layer.v_th, n),
+        decay_u=site.constant(f"{name}.decay_u", layer.decay_u, *each),
+        decay_v=site.constant(f"{name}.decay_v", layer.decay_v, *each),
+        v_th=site.constant(f"{name}.v_th", layer.v_th, *each),
         bias=site.constant(f"{name}.bias", 0.0, n) if layer.bias else None,
         refractory=layer.refractory,
     )
