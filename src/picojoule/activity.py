@@ -2,7 +2,8 @@
 
 Spiking machines (component `core<k>`, `chip` or `host`; a window is one step):
 
-    neuron.active   updates of neurons with u, v, input or bias different from zero
+    neuron.active   updates of neurons with a state word, an input (after its width) or a bias
+                    different from zero
     neuron.idle     updates of all other neurons (counted even where the engine skips them)
     synapse.event   synapses read because a spike arrived
     packet.out      packets sent: one a fired neuron and destination core, its own included

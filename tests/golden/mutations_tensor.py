@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mutation import ARITHMETIC, CONTRACT, DERIVE, RUN, one
+from mutation import ARITHMETIC, CONTRACT, DERIVE, one
 
 TENSORS = (
     one(
@@ -218,29 +218,29 @@ FACES = (
         "return np.clip(q, self.format.low, self.format.high).astype(self.format.dtype)",
         "return q.astype(np.int64).astype(self.format.dtype)",
     ),
-    one("E3", "first steps count too", RUN, '["spikes"][:, readout.start :]', '["spikes"]'),
+    one("E3", "first steps count too", CONTRACT, "spikes[:, self.start :]", "spikes"),
     one(
-        "E3", "counting starts a step late", RUN, "[:, readout.start :]", "[:, readout.start + 1 :]"
+        "E3", "counting starts a step late", CONTRACT, "[:, self.start :]", "[:, self.start + 1 :]"
     ),
     one(
         "E3",
         "ties go to the lower index at once",
-        RUN,
-        "        return np.argmax(voltage, axis=1)",
-        "        return np.argmax(tied, axis=1)",
+        CONTRACT,
+        "np.lexsort((lower, voltage, most), axis=-1)",
+        "np.lexsort((lower, most), axis=-1)",
     ),
     one(
         "E3",
         "the highest voltage wins",
-        RUN,
-        "voltage = np.where(tied, self._label_voltages(),",
-        "voltage = np.where(tied | True, self._label_voltages(),",
+        CONTRACT,
+        "np.lexsort((lower, voltage, most), axis=-1)",
+        "np.lexsort((lower, voltage), axis=-1)",
     ),
     one(
         "E3",
         "of equal voltages the higher index",
-        RUN,
-        "        return np.argmax(voltage, axis=1)",
-        "        return voltage.shape[1] - 1 - np.argmax(voltage[:, ::-1], axis=1)",
+        CONTRACT,
+        "np.lexsort((lower, voltage, most), axis=-1)",
+        "np.lexsort((-lower, voltage, most), axis=-1)",
     ),
 )

@@ -138,3 +138,10 @@ class Readout:
 
     kind: Literal["argmax", "count", "none"] = "argmax"
     start: int = 0
+
+    def most_spikes(self, spikes: np.ndarray, voltage: np.ndarray) -> np.ndarray:
+        """'count' (rule E3): int64 (n,) from spikes (n, steps, out) and final voltage (n, out)."""
+        counts = spikes[:, self.start :].sum(axis=1)
+        most = counts == counts.max(axis=1, keepdims=True)
+        lower = np.broadcast_to(-np.arange(voltage.shape[1]), voltage.shape)
+        return np.lexsort((lower, voltage, most), axis=-1)[:, -1]

@@ -61,12 +61,10 @@ def answers(graph: Graph, outputs: dict[str, Array]) -> Array:
     if graph.readout.kind == "none":
         raise UsageError(Fault("PJ806", "a readout of kind 'none' gives no answers"))
     if graph.readout.kind == "argmax":
-        last = found[:, -1] if has_time(graph) else found
-        return _flat(last).argmax(axis=1)
-    counts = _flat(found[:, graph.readout.start :].sum(axis=1))
-    voltage = outputs.get(f"{graph.output}.v", np.zeros(counts.shape))
-    most = counts == counts.max(axis=1, keepdims=True)
-    return np.where(most, _flat(voltage), -np.inf).argmax(axis=1)
+        return _flat(found[:, -1] if has_time(graph) else found).argmax(axis=1)
+    spikes = found.reshape(*found.shape[:2], -1)
+    voltage = outputs.get(f"{graph.output}.v", np.zeros(spikes[:, 0].shape))
+    return graph.readout.most_spikes(spikes, _flat(voltage))
 
 
 def has_time(graph: Graph) -> bool:

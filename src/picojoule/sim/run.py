@@ -87,12 +87,7 @@ class Run:
             raise UsageError(Fault("PJ806", "the program has no readout; its outputs stand"))
         if "output" in self.outputs:
             return np.argmax(self.outputs["output"], axis=1)
-        spikes = self.outputs["spikes"][:, readout.start :].sum(axis=1)
-        if readout.kind == "argmax":
-            return np.argmax(spikes, axis=1)
-        tied = spikes == spikes.max(axis=1, keepdims=True)
-        voltage = np.where(tied, self._label_voltages(), np.iinfo(np.int64).min)
-        return np.argmax(voltage, axis=1)
+        return readout.most_spikes(self.outputs["spikes"], self._label_voltages())
 
     def _label_voltages(self) -> Array:
         """Final voltage of the neuron behind each output label, int64 (n, labels)."""
@@ -161,14 +156,14 @@ def _check_options(
 ) -> None:
     faults = []
     if steps is not None and (not isinstance(steps, int | np.integer) or steps < 1):
-        faults.append(f"steps must be a positive integer, got {steps!r}")
-    if engine not in ENGINES:
-        faults.append(f"no such engine: {engine!r}; known: {', '.join(ENGINES)}")
-    if detail not in DETAILS:
-        faults.append(f"no such detail: {detail!r}; known: {', '.join(DETAILS)}")
+        usual = f"{program.steps}, or leave it out"
+        faults.append((f"steps must be a positive integer, got {steps!r}", usual))
+    for what, given, known in (("engine", engine, ENGINES), ("detail", detail, DETAILS)):
+        if given not in known:
+            faults.append((f"no such {what}: {given!r}", f"one of {', '.join(known)}"))
     if isinstance(probes, str):
-        faults.append(f"probes must be a list of names, got the string {probes!r}")
+        faults.append((f"probes must be a list, got the string {probes!r}", f"[{probes!r}]"))
     if program.kind == "tensor" and (steps is not None or state is not None):
-        faults.append("a tensor program has no steps and no state")
+        faults.append(("a tensor program has no steps and no state", "leave them out"))
     if faults:
-        raise UsageError([Fault("PJ806", fault) for fault in faults])
+        raise UsageError([Fault("PJ806", what, fix=fix) for what, fix in faults])

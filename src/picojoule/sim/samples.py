@@ -26,17 +26,20 @@ def checked_samples(encoder: Encoder, x: Any, payload_bits: int = 0) -> Array | 
         return _checked_events(encoder, x, payload_bits)
     array = np.asarray(x)
     if array.dtype.kind not in "buif":
-        raise _wrong(f"samples must be numbers, got {array.dtype}")
+        raise _wrong(f"samples must be numbers, got {array.dtype.name}", "an array of numbers")
     free = 2 if encoder.kind == "events" else 1  # axes before the shape: samples, steps
     shape = array.shape[free:]
     if array.ndim < free or shape not in (encoder.shape, (encoder.channels,)):
         axes = "(samples, steps, " if free == 2 else "(samples, "
         wanted = axes + ", ".join(map(str, encoder.shape)) + ")"
-        raise _wrong(f"samples have shape {array.shape}, the program takes {wanted}")
+        what = f"samples have shape {array.shape}, the program takes {wanted}"
+        raise _wrong(what, f"x.reshape({wanted[1:-1]})")
     if 0 in array.shape:
-        raise UsageError(Fault("PJ803", f"there is nothing to run: shape {array.shape}"))
+        what = f"there is nothing to run: shape {array.shape}"
+        raise UsageError(Fault("PJ803", what, fix="at least one sample"))
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise UsageError(Fault("PJ807", _not_finite(array)))
+        fix = "numpy.nan_to_num(x), or leave those samples out"
+        raise UsageError(Fault("PJ807", _not_finite(array), fix=fix))
     if encoder.kind == "events":
         _check_raster(array, payload_bits)
     return array.reshape(*array.shape[:free], *encoder.shape)
@@ -44,7 +47,7 @@ def checked_samples(encoder: Encoder, x: Any, payload_bits: int = 0) -> Array | 
 
 def _check_raster(array: Array, payload_bits: int) -> None:
     if not payload_bits and not ((array == 0) | (array == 1)).all():
-        raise _wrong("a raster of events holds only 0 and 1")
+        raise _wrong("a raster of events holds only 0 and 1", "x > 0, if any number is a spike")
     if array.dtype.kind == "f" and (array != np.rint(array)).any():
         raise _wrong("a raster of events holds only integers")
     top = 1 << max(payload_bits - 1, 1)
@@ -58,8 +61,8 @@ def _not_finite(array: Array) -> str:
     return f"{len(where)} of {array.size} values are not finite; the first is at {first}"
 
 
-def _wrong(what: str) -> UsageError:
-    return UsageError(Fault("PJ802", what))
+def _wrong(what: str, fix: str = "") -> UsageError:
+    return UsageError(Fault("PJ802", what, fix=fix))
 
 
 def _checked_events(encoder: Encoder, events: Events, payload_bits: int) -> Events:
@@ -68,7 +71,8 @@ def _checked_events(encoder: Encoder, events: Events, payload_bits: int) -> Even
     if events.channels != encoder.channels:
         raise _wrong(f"events have {events.channels} channels, the program {encoder.channels}")
     if events.samples < 1 or events.steps < 1:
-        raise UsageError(Fault("PJ803", "there is nothing to run: no samples, or no steps"))
+        what = "there is nothing to run: no samples, or no steps"
+        raise UsageError(Fault("PJ803", what, fix="at least one sample of one step"))
     faults = [*_event_faults(events), *_payload_faults(events.payload, payload_bits)]
     if faults:
         raise UsageError([Fault("PJ802", what) for what in faults])

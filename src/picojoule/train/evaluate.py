@@ -77,13 +77,7 @@ def answers(graph: Graph, outputs: dict[str, Array]) -> Array:
     while isinstance(node.op, Flatten):
         node = graph[node.inputs[0]]
     assert isinstance(node.op, NEURONS)
-    counts = outputs["spikes"][:, graph.readout.start :].sum(1)
-    if graph.readout.kind == "argmax":
-        return counts.argmax(1)
-    voltage = outputs[f"v.{node.name}"]
-    most = counts == counts.max(1, keepdims=True)
-    lowest = voltage.min() - 1
-    return np.where(most, voltage, lowest).argmax(1)
+    return graph.readout.most_spikes(outputs["spikes"], outputs[f"v.{node.name}"])
 
 
 def accuracy(graph: Graph, x: Array, y: Array) -> float:
