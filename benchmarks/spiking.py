@@ -166,7 +166,7 @@ def chosen(quick: bool, text: str) -> Callable[[Peer], bool]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="1000 neurons at 5 % only")
+    parser.add_argument("--quick", action="store_true", help="1000 neurons at 5 %% only")
     parser.add_argument("--peers", default="", help="only peers whose name holds one of these")
     options = parser.parse_args()
     wanted = chosen(options.quick, options.peers)

@@ -56,6 +56,7 @@ def pytest_sessionfinish(session, exitstatus):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     lacking = _lacking(reporter.getreports("skipped")) if reporter else 0
     if lacking and os.environ.get("PICOJOULE_REQUIRE_SHARED"):
+        reporter.write_line("")
         reporter.write_line(f"{lacking} tests skipped for lack of shared data: that fails here")
         session.exitstatus = 1
 

@@ -104,9 +104,12 @@ def deliver_sparse(row, weight, target, rows, state, ring, now, first, stop):
 
 @jit
 def add_scattered(q, first, target, weight):
-    """q[first + target[j]] += weight[j]."""
+    """q[first + target[j]] += weight[j].
+
+    Indices are unsigned: for signed ones numba adds code that wraps negative indices.
+    """
     for j in range(weight.size):
-        q[first + target[j]] += weight[j]
+        q[np.uint64(first + target[j])] += weight[j]
 
 
 @jit
@@ -128,7 +131,7 @@ def deliver_sparse_graded(row, weight, target, rows, state, ring, load, now, fir
 def add_carried(q, first, target, weight, carried):
     """q[first + target[j]] += weight[j] * carried."""
     for j in range(weight.size):
-        q[first + target[j]] += weight[j] * carried
+        q[np.uint64(first + target[j])] += weight[j] * carried
 
 
 @jit
