@@ -55,14 +55,19 @@ def run_spiking(
         return _reduced(block, detail)
 
     blocks = over_blocks(n, threads, work, BLOCK)
-    final = {name: np.concatenate([b.state[name] for b in blocks]) for name in first}
-    under_way = np.concatenate([b.inflight for b in blocks])
+    final = {name: _joined([b.state[name] for b in blocks]) for name in first}
+    under_way = _joined([b.inflight for b in blocks])
     final[layout.INFLIGHT] = under_way if kinds.carrying(program) else under_way[:, :4].copy()
     if kinds.clocked(program):
         final[layout.STEP] = began[:, None] + steps
-    watched = _watched(program, named, np.concatenate([b.watched for b in blocks]))
+    watched = _watched(program, named, _joined([b.watched for b in blocks]))
     activity = _activity(program, [b.counts for b in blocks], detail, n, steps)
-    return np.concatenate([b.spikes for b in blocks]), final, watched, activity
+    return _joined([b.spikes for b in blocks]), final, watched, activity
+
+
+def _joined(parts: list[Array]) -> Array:
+    """The parts one after the other; a single one as it is, since copies cost page faults."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _engine(program: Program, engine: str, pieces: Sequence[Piece], columns: int) -> Engine:
@@ -115,7 +120,7 @@ def _reduced(block: Block, detail: str) -> Block:
 def _activity(
     program: Program, counts: list[Array], detail: str, samples: int, steps: int
 ) -> Activity:
-    together = np.concatenate(counts)
+    together = _joined(counts)
     if detail != "each":
         together = together.sum(axis=0, keepdims=True)
     return Activity(
@@ -143,6 +148,6 @@ def run_tensor(
         return held[name].reshape(stop - start, -1).astype(np.int32), seen
 
     blocks = over_blocks(len(samples), threads, work, TENSOR_BLOCK)
-    output = np.concatenate([part for part, _ in blocks])
-    found = {probe: np.concatenate([seen[probe] for _, seen in blocks]) for probe in watched}
+    output = _joined([part for part, _ in blocks])
+    found = {probe: _joined([seen[probe] for _, seen in blocks]) for probe in watched}
     return output, found, tensor_activity(program, len(samples), detail)
