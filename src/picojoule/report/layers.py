@@ -271,10 +271,20 @@ def _fed(program: Program, population: str) -> list[Source]:
     ]
 
 
+def _stored_bits(program: Program, region: str) -> int:
+    """Bits of a weight as the machine packs it: fewer than a spiking mantissa has."""
+    packed = [
+        dict(i.loops).get("weight_bits")
+        for i in program.instructions
+        if any(span.region == region for span in i.reads)
+    ]
+    return next((b for b in packed if b), program.regions[region].format.bits)
+
+
 def _sizes(program: Program, name: str, held: Sequence[Source]) -> Layer:
     """Sizes of the part of a program that some entries of its source map describe."""
     weights = [s for s in held if s.what == "weight"]
-    bits = {program.regions[s.region].format.bits for s in weights}
+    bits = {_stored_bits(program, s.region) for s in weights}
     outputs = sum(s.stop - s.start for s in held if s.what in OUTPUTS)
     return Layer(
         node=name,

@@ -137,7 +137,7 @@ def _layer_table(row: Row) -> Markup:
         "kind": [layer.kind or NONE for layer in row.layers],
         "neurons or outputs": [count_text(layer.outputs) for layer in row.layers],
         "weights": [count_text(layer.weights) for layer in row.layers],
-        "bits with sign": [count_text(layer.bits) for layer in row.layers],
+        "weight bits": [count_text(layer.bits) for layer in row.layers],
         "spikes": [count_text(layer.spikes) for layer in row.layers],
         "synaptic events": [count_text(layer.events) for layer in row.layers],
         "MACs": [count_text(layer.macs) for layer in row.layers],
