@@ -42,13 +42,17 @@ bench: $(VENV)/.installed
 PEERS_brian  := brian2==2.9.0 brian2-loihi==0.5.2 cython==3.3.1 setuptools numpy==1.26.4
 PEERS_nengo  := nengo==3.2.0 nengo-loihi==1.1.0 scipy==1.11.4 numpy==1.23.5
 PEERS_sanafe := sanafe==2.2.9 numpy
+PEERS_torch  := torch==2.13.0 numpy==2.3.5 scipy==1.17.1 matplotlib h5py==3.16.0 nir==1.0.8 packaging setuptools
+# without what they ask for, which would bring another torch
+ALONE_torch  := brevitas==0.13.4 snntorch==1.0.0 norse==1.1.0 spikingjelly==2.0.0 nirtorch==2.6 dependencies==2.0.1 unfoldNd==0.2.3 loguru==0.7.3
 
-peers: .venv-peers-brian/.installed .venv-peers-nengo/.installed .venv-peers-sanafe/.installed
+peers: .venv-peers-torch/.installed .venv-peers-brian/.installed .venv-peers-nengo/.installed .venv-peers-sanafe/.installed
 
 .venv-peers-%/.installed: Makefile
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else "the peers need Python 3.11, found %d.%d: make peers PYTHON=python3.11" % v)'
 	$(PYTHON) -m venv .venv-peers-$*
 	.venv-peers-$*/bin/python -m pip install --quiet $(PEERS_$*)
+	$(if $(ALONE_$*),.venv-peers-$*/bin/python -m pip install --quiet --no-deps $(ALONE_$*))
 	@touch $@
 
 accuracy: $(VENV)/.installed

@@ -62,7 +62,7 @@ def pytest_sessionfinish(session, exitstatus):
 
 
 def _golden(reports):
-    return sum(1 for r in reports if "golden" in r.keywords and r.when in ("call", "setup"))
+    return sum(1 for r in reports if r.when in ("call", "setup") and "golden" in r.keywords)
 
 
 def _lacking(reports):

@@ -27,9 +27,10 @@ def interpreter(environment: str) -> Path | None:
 class Worker:
     """One process of `benchmarks/peers/<script>.py`, asked by `ask`; use it in a `with`."""
 
-    def __init__(self, python: Path, script: str) -> None:
+    def __init__(self, python: Path, script: str, more: dict[str, str] | None = None) -> None:
         path = ROOT / "benchmarks" / "peers" / f"{script}.py"
         environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT / "benchmarks")}
+        environment |= more or {}  # of its environment
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(
             [str(python), str(path)], env=environment, text=True,

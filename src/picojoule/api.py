@@ -66,7 +66,7 @@ def target(name: str | Path) -> Target:
 def load(
     path: str | Path, *, dt: float | None = None, dialect: str = "ode-exact", steps: int = 100
 ) -> Graph:
-    """A network from a file: NIR (`.nir`) or a saved Graph (`.pjg`).
+    """A network from a file: NIR (`.nir`), ONNX (`.onnx`), lava-dl (`.net`), a Graph (`.pjg`).
 
     dt, dialect, steps  what NIR leaves open: step in seconds, integrator, steps of a sample
     Raises FrontendError.

@@ -127,6 +127,9 @@ CODES: dict[str, str] = {
     "PJ702": "labels are out of range",
     "PJ703": "the trainer and the compiled program differ",
     "PJ704": "the network cannot be trained for this target",
+    "PJ705": "a checkpoint is damaged",
+    "PJ706": "a checkpoint was written by another version",
+    "PJ707": "a checkpoint belongs to another network, or to another training",
     # -- usage
     "PJ801": "a file cannot be read or written, or is damaged",
     "PJ802": "the data have the wrong shape or kind",

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from tests.differential import networks
+from tests.differential import networks, networks_image
 from tests.differential.agree import all_agree, equal, integers, moved, quantized
 from tests.differential.networks import Case
 from tests.graph.build import batch, recurrent, residual
@@ -27,10 +27,20 @@ KINDS = {
     "tensor": ("tensor", networks.tensor()),
     "spiking": ("loihi1", networks.spiking()),
     "integers": ("tensor", networks.integers()),
+    "images": ("tensor", networks_image.images()),
+    "pinned images": ("tensor", networks_image.pinned_images()),
     "loihi1": ("loihi1", networks.registers("loihi1")),
     "brian2loihi": ("brian2loihi", networks.registers("brian2loihi")),
 }
-FAST = {"tensor": 80, "spiking": 40, "integers": 60, "loihi1": 100, "brian2loihi": 100}
+FAST = {
+    "tensor": 80,
+    "spiking": 40,
+    "integers": 60,
+    "images": 60,
+    "pinned images": 60,
+    "loihi1": 100,
+    "brian2loihi": 100,
+}
 MANY = 400
 
 

@@ -1,7 +1,9 @@
 """How a user meets PJ4xx, PJ5xx and PJ6xx: each function meets the code of its name."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from small import (
@@ -109,7 +111,13 @@ def pj501_suffix():
 
 
 def pj501_planned():
-    pj.load("net.onnx")
+    pj.load("net.tflite")
+
+
+def pj501_without_onnx():
+    Path("net.onnx").write_bytes(b"")
+    with mock.patch.dict(sys.modules, {"onnx": None}):
+        pj.load("net.onnx")
 
 
 def pj501_damaged():

@@ -27,6 +27,7 @@ from picojoule.graph import files
 from picojoule.program import files as programs
 from picojoule.sim import run as sim_run
 from picojoule.train import tune
+from picojoule.train.data import image_set
 
 
 def pj701():
@@ -53,6 +54,39 @@ def pj704():
     target = pj.target(TENSOR)
     frozen = passes.freeze(passes.quantize(dense(), target, samples()))
     pj.finetune(frozen, target, labelled())
+
+
+def kept(**more):
+    """Train for one epoch with a checkpoint."""
+    options = train.Options(checkpoint="training.pjc", resume=True)
+    train.fit(dense(), *labelled(), epochs=1, options=options, **more)
+
+
+def pj705():
+    Path("training.pjc").write_bytes(b"garbage, and more garbage")
+    kept()
+
+
+def pj706():
+    kept()
+    path = Path("training.pjc")
+    path.write_bytes(path.read_bytes().replace(b'\\"version\\":1', b'\\"version\\":2'))
+    kept()
+
+
+def pj707_network():
+    options = train.Options(checkpoint="training.pjc")
+    train.fit(dense((6, 5, 3)), *labelled(), epochs=1, options=options)
+    kept()
+
+
+def pj707_batch():
+    kept()
+    kept(batch=32)
+
+
+def pj801_images():
+    image_set(".", "train")
 
 
 def pj801_missing():

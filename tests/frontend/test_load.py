@@ -23,8 +23,7 @@ def test_nir(chain, tmp_path):
 
 
 @pytest.mark.parametrize("name, match", [
-    ("net.onnx", "ONNX files are not read yet: 'net.onnx'"),
-    ("net.tflite", "TFLite files are not read yet"),
+    ("net.tflite", "TFLite files are not read yet: 'net.tflite'"),
     ("net.pkl", "'net.pkl' has no suffix of a network file that can be read"),
     ("net", "'net' has no suffix"),
 ])  # fmt: skip

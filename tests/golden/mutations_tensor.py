@@ -1,8 +1,8 @@
-"""Deliberate mistakes in the rules of tensor machines, encoders, readouts: T1 to T8, E1 to E3."""
+"""Deliberate mistakes in the rules of tensor machines, encoders, readouts: T1 to T12, E1 to E3."""
 
 from __future__ import annotations
 
-from mutation import ARITHMETIC, CONTRACT, DERIVE, one
+from mutation import ARITHMETIC, CONTRACT, DERIVE, IMAGES, one
 
 TENSORS = (
     one(
@@ -187,6 +187,64 @@ FACES = (
         CONTRACT,
         "((t + 1) * p >> 16) > (t * p >> 16)",
         "(t * p >> 16) > ((t - 1) * p >> 16)",
+    ),
+    one(
+        "T9",
+        "padding is the integer 0",
+        IMAGES,
+        "wide = shifted(seen, zero_in, carrier",
+        "wide = shifted(seen, 0, carrier",
+    ),
+    one(
+        "T9",
+        "windows begin a row late",
+        IMAGES,
+        "_band(x, first_row * stride_y - top,",
+        "_band(x, first_row * stride_y,",
+    ),
+    one(
+        "T9",
+        "every group reads the first channels",
+        IMAGES,
+        "wide = wide[..., part.start * weight",
+        "wide = wide[..., 0 * weight",
+    ),
+    one(
+        "T9",
+        "no bias",
+        IMAGES,
+        "bias.astype(x.dtype), window, groups",
+        "0 * bias.astype(x.dtype), window, groups",
+    ),
+    one("T10", "the smallest", IMAGES, "np.maximum(out[", "np.minimum(out["),
+    one("T10", "padding is 0", IMAGES, "least = np.iinfo(x.dtype).min if", "least = 0 if"),
+    one(
+        "T11",
+        "the zero point is left in",
+        IMAGES,
+        "np.subtract(part, zero_in",
+        "np.subtract(part, 0",
+    ),
+    one(
+        "T12",
+        "rounds down",
+        DERIVE,
+        "np.clip(np.rint(y / _real(step_out)) + zero",
+        "np.clip(np.floor(y / _real(step_out)) + zero",
+    ),
+    one(
+        "T12",
+        "begins an entry late",
+        DERIVE,
+        "np.arange(first, first + entries)",
+        "np.arange(first + 1, first + entries + 1)",
+    ),
+    one(
+        "T12",
+        "no zero point",
+        DERIVE,
+        "np.rint(y / _real(step_out)) + zero",
+        "np.rint(y / _real(step_out))",
     ),
     one("E1", "rates round down", CONTRACT, "p = np.rint(np.clip(", "p = np.floor(np.clip("),
     one(

@@ -227,14 +227,14 @@ def test_batch_norm_of_images_goes_by_channel():
     names = ("gain", "shift", "mean", "variance")
     norm = BatchNorm(**{n: n for n in names})
     graph = Graph(
-        name="image", output="bn", encoder=Encoder(kind="affine", shape=(2, 3, 1)),
-        nodes=(Node("input", Input(shape=(2, 3, 1))), Node("bn", norm, ("input",))),
+        name="image", output="bn", encoder=Encoder(kind="affine", shape=(3, 1, 2)),
+        nodes=(Node("input", Input(shape=(3, 1, 2))), Node("bn", norm, ("input",))),
         params={"gain": np.array([1.0, 2]), "shift": np.array([0.0, 10]),
                 "mean": np.array([1.0, 0]), "variance": np.array([1.0, 1]) - norm.eps},
     )  # fmt: skip
-    out = interpret(graph, np.ones((1, 2, 3, 1)))["bn"][0]
-    np.testing.assert_allclose(out[0], 0, atol=1e-15)
-    np.testing.assert_allclose(out[1], 12)
+    out = interpret(graph, np.ones((1, 3, 1, 2)))["bn"][0]
+    np.testing.assert_allclose(out[..., 0], 0, atol=1e-15)
+    np.testing.assert_allclose(out[..., 1], 12)
 
 
 def test_real_samples_shown_to_neurons_are_a_constant_current():

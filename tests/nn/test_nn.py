@@ -108,3 +108,50 @@ def test_recurrent_neurons_read_themselves_a_step_late():
     assert graph["lif1"].inputs == ("fc1", "rec1")
     assert graph[graph["rec1"].inputs[0]].op == ops.Delay(steps=1)
     assert graph["lif1_late"].inputs == ("lif1",) and graph["lif2"].inputs == ("fc2",)
+
+
+IMAGES = Encoder(kind="affine", shape=(9, 8, 3), step=1 / 127)
+
+
+def build_image(*layers):
+    return nn.sequential(layers, encoder=IMAGES, readout=Readout(), seed=1)
+
+
+def test_layers_of_images():
+    graph = build_image(
+        nn.Conv(6, 3, stride=2, bias=False), nn.BatchNorm(), nn.Relu(),
+        nn.Residual((nn.Conv(6, (1, 3)), nn.LeakyRelu(0.2))), nn.MaxPool(2),
+        nn.Conv(4, 2, padding=(1, 0), groups=2), nn.AveragePool((2, 1), stride=1, padding=0),
+        nn.Dense(7), nn.Elu(), nn.Dense(3),
+    )  # fmt: skip
+    shapes = {name: graph.types[name].shape for name in graph.names()}
+    assert shapes["conv1"] == (5, 4, 6) == shapes["add1"]
+    assert shapes["pool1"] == (2, 2, 6) and shapes["conv3"] == (3, 1, 4)
+    assert graph["conv1"].op.padding == (1, 0, 1, 1)
+    assert graph["flat"].inputs == ("mean1",) and graph.types["fc2"].shape == (3,)
+    x = np.random.default_rng(0).normal(size=(2, 9, 8, 3))
+    assert interpret(graph, x)["fc2"].shape == (2, 3)
+
+
+def test_the_spread_of_convolutions_is_he():
+    graph = build_image(nn.Conv(400, 3, groups=1, padding=1))
+    assert graph.params["conv1.weight"].std() == pytest.approx(np.sqrt(2 / 27), rel=0.03)
+
+
+def test_vectors_of_images_without_image_layers_come_first():
+    graph = build_image(nn.BatchNorm(), nn.Dense(2))
+    assert graph.names()[:2] == ("input", "flat") and graph.params["bn1.gain"].shape == (216,)
+
+
+@pytest.mark.parametrize("layers, message", [
+    ([nn.Dense(4), nn.Conv(2)], "Conv needs images"),
+    ([nn.Conv(4, padding="odd")], "padding='odd' is not 'same'"),
+    ([nn.Conv(4, groups=2)], "2 groups do not divide 3 channels into 4"),
+    ([nn.Conv(4, 0)], "kernel needs 2 numbers of at least 1"),
+    ([nn.MaxPool(10)], "does not fit into"),
+    ([nn.Residual((nn.Conv(4),))], r"a Residual turns \[9, 8, 3\] into \[9, 8, 4\]"),
+    ([nn.Conv(4, init="odd")], "init='odd'"),
+])  # fmt: skip
+def test_layers_of_images_that_do_not_fit(layers, message):
+    with pytest.raises(UsageError, match=message):
+        build_image(*layers)

@@ -61,7 +61,7 @@ def test_batch_norm_must_follow_a_dense(systolic):
     net.dense("fc", net.norm("bn", x, 4), 4, 2)
     (fault,) = check(net.graph("fc", Encoder(kind="affine", shape=(4,))), systolic)
     assert fault.code == "PJ206" and "'bn' is a BatchNorm" in fault.what
-    assert fault.fix == "put it right after a Dense that nothing else reads"
+    assert fault.fix == "put it right after a Dense or Conv that nothing else reads"
 
 
 def test_all_faults_come_at_once(loihi):

@@ -182,7 +182,8 @@ def test_each_fault_is_named(name):
 
 
 def test_the_table_above_covers_every_opcode():
-    assert SIZES.keys() == OPCODES.keys() - {"barrier"}
+    unmeasured = {"barrier", "conv", "max_pool", "sum_pool", "place"}  # `image_faults` does it
+    assert SIZES.keys() == OPCODES.keys() - unmeasured
     operands = {(o.name, n) for o in OPCODES.values() for n in (*o.reads, *o.writes)}
     assert all(pair in MOVED or pair[1] in ROLES for pair in operands)
 

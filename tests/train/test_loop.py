@@ -10,7 +10,8 @@ from picojoule.grad.tape import Tensor
 from picojoule.passes import PicojouleWarning, freeze
 from picojoule.train import Options, accuracy, fit, start_quantized
 from picojoule.train.augment import jitter
-from picojoule.train.loop import Epoch, stored_gradient
+from picojoule.train.options import Epoch
+from picojoule.train.state import stored_gradient
 
 
 def refused(graph, x, y, kind=UsageError, **more):

@@ -13,8 +13,20 @@ from picojoule.graph import Graph, Node, ops
 from picojoule.graph.interpret import interpret
 from picojoule.kernels.train_blocks import Surrogate
 from picojoule.passes import freeze, schedule_delays
-from picojoule.train import Options, accuracy, evaluate_outputs, firing_rates, fit
-from picojoule.train.model import prepare, run_scores, trainable
+from picojoule.sim.run import run
+from picojoule.train import (
+    Options,
+    accuracy,
+    answers,
+    confirm,
+    evaluate_outputs,
+    finetune,
+    firing_rates,
+    fit,
+)
+from picojoule.train.derivations import constants
+from picojoule.train.model import forward_pass, prepare, trainable
+from picojoule.train.spiking import score_and_spikes
 from picojoule.train.tune import start_quantized
 from picojoule.train.wiring import flatten
 
@@ -93,7 +105,7 @@ def test_what_cannot_be_trained_is_said():
 def gradients(graph, x, g, surrogate=None):
     model = prepare(graph, surrogate)
     leaves = {n: Tensor(a, wants=n in trainable(graph)) for n, a in graph.params.items()}
-    z = run_scores(model, leaves, x)[0]
+    z = forward_pass(model, leaves, x).scores
     backward(z, g.astype(z.data.dtype))
     return {n: leaf.grad for n, leaf in leaves.items() if leaf.wants}
 
@@ -139,13 +151,14 @@ def on_grid(graph, live):
 
 def test_more_decay_means_less_gradient_with_the_right_size():
     """One input spike, one neuron below threshold: a decay moves the score by the surrogate
-    slope times -v of the step before; not by +v, and not by 4096 times that."""
-    graph = nn.spiking_network([1, 1], steps=2, seed=0, decay_u=1.0, decay_v=0.25)
-    graph = graph.with_params({"fc1.weight": np.array([[0.6]], np.float32)})
+    slope times -v of the step before; not by +v, and not by 4096 times that.  (A second
+    neuron spikes, so that spikes are what counts.)"""
+    graph = nn.spiking_network([1, 2], steps=2, seed=0, decay_u=1.0, decay_v=0.25)
+    graph = graph.with_params({"fc1.weight": np.array([[0.6], [5.0]], np.float32)})
     raster = np.zeros((1, 2, 1))
     raster[0, 0] = 1
     graph = replace(graph, encoder=Encoder(kind="events", shape=(1,), steps=2))
-    found = gradients(graph, raster, np.ones((1, 1)), Surrogate(0, 1.0))
+    found = gradients(graph, raster, np.array([[1.0, 0.0]]), Surrogate(0, 1.0))
     slope = 1 / (1 + abs(0.45 - 1)) ** 2
     assert found["lif1.decay_v"] == pytest.approx(-0.6 * slope, rel=1e-5)
 
@@ -213,3 +226,73 @@ def test_what_only_the_simulator_computes_is_refused(spiking, chip, data):
     assert "profile 'lava' cannot be trained" in faults_of(
         live.swap(lif, replace(live[lif].op, profile="lava"))
     )
+
+
+def integrating(graph):
+    """The same network with outputs that never spike."""
+    last = graph.names(ops.CubaLif)[-1]
+    zero = np.zeros((), np.float32)
+    return graph.with_params({f"{last}.v_th": zero + 64, f"{last}.decay_v": zero})
+
+
+def test_outputs_that_never_spike_score_by_their_voltage(spiking, data):
+    graph = integrating(in_float64(spiking))
+    scores = run_scores_of(graph, data[0])
+    found = evaluate_outputs(graph, data[0])
+    assert not found["spikes"].any()
+    np.testing.assert_allclose(scores, found["v.lif2"] / 64)
+    assert np.array_equal(answers(graph, found), scores.argmax(1))
+
+
+def run_scores_of(graph, x):
+    params = {n: Tensor(a) for n, a in graph.params.items()}
+    return forward_pass(prepare(graph), params, x).scores.data
+
+
+def test_gradients_of_voltage_scores_are_slopes(spiking, data):
+    """The score is linear in the outputs' weights, whatever hidden neurons do."""
+    graph = integrating(in_float64(spiking))
+    g = RNG.normal(size=(len(data[0]), 4))
+    found = gradients(graph, data[0], g)["fc2.weight"]
+    way = RNG.normal(size=found.shape)
+    ends = [
+        np.sum(g * run_scores_of(graph.with_params(
+            {"fc2.weight": graph.params["fc2.weight"] + s * 1e-4 * way}), data[0]))
+        for s in (1, -1)
+    ]  # fmt: skip
+    assert np.sum(found * way) == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-8)
+
+
+def test_a_network_that_integrates_learns_and_deploys(spiking, chip, data):
+    options = Options(gain=64.0)
+    graph = fit(integrating(spiking), *data, epochs=12, batch=16, lr=1e-2, options=options)
+    assert accuracy(graph, *data) > 0.95
+    frozen, program = finetune(graph, chip, *data, bits=8, epochs=2, lr=1e-3, options=options)
+    assert confirm(frozen, program, data[0]) > 0
+    assert accuracy(frozen, *data) > 0.95
+    assert np.array_equal(run(program, data[0]).answers(),
+                          answers(frozen, evaluate_outputs(frozen, data[0])))  # fmt: skip
+
+
+@pytest.mark.parametrize("bits", [None, 8])
+def test_spikes_can_be_part_of_the_loss(spiking, chip, data, bits):
+    """Their number is what the network has, and a step against its gradient lowers it."""
+    graph = spiking if bits is None else start_quantized(spiking, chip, data[0], bits=bits)
+    before, leaves = spikes_of(graph, data[0])
+    rates = firing_rates(graph, data[0])
+    steps = graph.steps + graph.latency
+    for name, count in zip(("lif1", "lif2"), before.data.mean(0)):
+        assert count == pytest.approx(rates[name] * steps * graph.types[name].size, rel=1e-4)
+    backward(before, np.full(before.shape, 1e-4, np.float32))
+    moved = {n: a.data - np.float32(0.05) * a.grad for n, a in leaves.items()}
+    after, _ = spikes_of(graph.with_params(moved), data[0])
+    assert after.data.sum() < before.data.sum()
+
+
+def spikes_of(graph, x):
+    """(spikes of each population on the tape, leaves of the weights)."""
+    leaves = {n: Tensor(a, wants=True) for n, a in graph.params.items() if n.endswith(".weight")}
+    others = {n: Tensor(a) for n, a in graph.params.items() if n not in leaves}
+    known, flat = constants(graph, {**others, **leaves}), flatten(graph)
+    events = graph.encoder.events(x, graph.steps + graph.latency)
+    return score_and_spikes(graph, flat, known, events, Surrogate())[1], leaves

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from spiking_nets import GROUPS, LADDER, SAMPLES, SIZES, STEPS, flat, make
 from twin import ANTIDERIVATIVES, Net, integers
 
 from picojoule.fixed.contract import events_from_raster
@@ -16,40 +17,6 @@ from picojoule.kernels.train_blocks import (
     transposed,
 )
 from picojoule.kernels.train_spiking import SPIKED, Wiring, effective_weights
-
-SIZES = (5, 4, 3)
-# input to both hidden populations, hidden to hidden, recurrence, a skip to the output
-GROUPS = ((-1, 0, 0), (-1, 1, 2), (0, 1, 0), (1, 1, 1), (1, 0, 3), (0, 2, 1), (1, 2, 0))
-CHANNELS, STEPS, SAMPLES = 6, 12, 19
-
-
-def make(seed=0):
-    rng = np.random.Generator(np.random.Philox(key=[seed, 7]))
-    stops = np.cumsum(SIZES)
-    rows, offset, weights = [], 0, []
-    for source, target, delay in GROUPS:
-        n_in, n_out = (CHANNELS if source < 0 else SIZES[source]), SIZES[target]
-        rows.append((source, target, delay, offset, n_in, n_out))
-        offset += n_in * n_out
-        weights.append(rng.normal(0.1, 0.6, (n_in, n_out)))
-    refractory = np.array([1, 2, 3, 1, 1, 1, 2, 1, 4, 1, 1, 2])
-    wiring = Wiring(
-        np.stack([stops - SIZES, stops], 1).astype(np.int64), np.array(rows, np.int64),
-        refractory.astype(np.int64), 2,
-    )  # fmt: skip
-    n = wiring.neurons
-    neurons = Neurons(
-        rng.uniform(0.3, 0.9, n), rng.uniform(0.5, 1.0, n), rng.uniform(0.6, 1.4, n),
-        rng.normal(0, 0.1, n),
-    )  # fmt: skip
-    drive = rng.normal(0, 0.05, n)
-    raster = rng.random((SAMPLES, STEPS, CHANNELS)) < 0.35
-    net = Net(SIZES, [(*g, None) for g in GROUPS], refractory, 2)
-    return wiring, net, weights, neurons, drive, raster, rng
-
-
-def flat(weights, dtype=np.float64):
-    return np.concatenate([w.reshape(-1) for w in weights]).astype(dtype)
 
 
 def test_real_forward_is_that_of_the_twin():
@@ -74,17 +41,19 @@ def test_final_voltage_is_zero_after_a_spike():
     assert np.array_equal(final[last == 0], record.reached[:, -1][last == 0])
 
 
+@pytest.mark.parametrize("groups", [GROUPS, LADDER], ids=["loop", "ladder"])
 @pytest.mark.parametrize("kind", sorted(ANTIDERIVATIVES))
-def test_gradients_are_those_of_the_smooth_step(kind):
+def test_gradients_are_those_of_the_smooth_step(kind, groups):
     """Central differences of a run whose spikes move along the surrogate's antiderivative."""
-    wiring, net, weights, neurons, drive, raster, rng = make(seed=kind)
+    wiring, net, weights, neurons, drive, raster, rng = make(kind, groups)
     surrogate = Surrogate(kind, 1.3)
     events = events_from_raster(raster)
     record = run_real(wiring, events, flat(weights), neurons, drive, 1)
     g_spikes = rng.normal(size=(SAMPLES, STEPS, SIZES[2]))
-    g_final = rng.normal(size=(SAMPLES, SIZES[2]))
+    g_voltage = rng.normal(size=(SAMPLES, STEPS, SIZES[2]))
+    g_count = rng.normal(size=(SAMPLES, 3))
     g_weight, g_neuron = run_backward(
-        wiring, events, flat(weights), neurons, record, surrogate, g_spikes, g_final, 1
+        wiring, events, flat(weights), neurons, record, surrogate, g_spikes, g_voltage, 1, g_count
     )
     values = [*weights, neurons.keep_u, neurons.keep_v, neurons.v_th, neurons.bias, drive]
 
@@ -96,9 +65,11 @@ def test_gradients_are_those_of_the_smooth_step(kind):
             _, reached, spike, _ = net.run(
                 raster[b], shifted[: len(weights)], *shifted[len(weights) :], soft=soft
             )
-            silent = (record.state[b, -1] == 0)[wiring.answer]
+            silent = (record.state[b] == 0)[:, wiring.answer]
             total += (g_spikes[b] * spike[:, wiring.answer]).sum()
-            total += (g_final[b] * reached[-1, wiring.answer] * silent).sum()
+            total += (g_voltage[b] * reached[:, wiring.answer] * silent).sum()
+            total += sum(g * spike[:, slice(*part)].sum()
+                         for g, part in zip(g_count[b], wiring.populations))  # fmt: skip
         return total
 
     found = [*(g.reshape(w.shape) for g, w in zip(_blocks(wiring, g_weight), weights)), *g_neuron]
@@ -116,6 +87,23 @@ def _blocks(wiring, g_weight):
     return [g_weight[at : at + r * c] for _, _, _, at, r, c in wiring.groups]
 
 
+def test_gradients_of_the_last_voltages_alone():
+    wiring, _, weights, neurons, drive, raster, rng = make(2)
+    events, w = events_from_raster(raster), flat(weights)
+    record = run_real(wiring, events, w, neurons, drive, 1)
+    g, last = np.zeros((SAMPLES, STEPS, 3)), rng.normal(size=(SAMPLES, 3))
+    found = run_backward(wiring, events, w, neurons, record, Surrogate(), g, last, 1)
+    g_voltage = g.copy()
+    g_voltage[:, -1] = last
+    whole = run_backward(wiring, events, w, neurons, record, Surrogate(), g, g_voltage, 1)
+    assert all(np.array_equal(a, b) for a, b in zip(found, whole))
+
+
+def test_populations_of_a_loop_share_a_stage():
+    assert make(0, GROUPS)[0].stages.tolist() == [0, 0, 2]
+    assert make(0, LADDER)[0].stages.tolist() == [0, 1, 2]
+
+
 def test_any_number_of_threads_gives_the_same_bits():
     wiring, _, weights, neurons, drive, raster, rng = make(3)
     events = events_from_raster(raster)
@@ -127,7 +115,7 @@ def test_any_number_of_threads_gives_the_same_bits():
     for threads in (1, 2, 5):
         record = run_real(wiring, events, w, single, d, threads)
         back = run_backward(wiring, events, w, single, record, Surrogate(), g, g[:, 0], threads)
-        results.append((record.u, record.reached, record.state, record.count, *back))
+        results.append((record.u, record.reached, record.state, record.first, *back))
     for other in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(results[0], other))
 
@@ -192,7 +180,8 @@ def test_the_decay_gradient_has_sign_and_scale():
 def test_transposed_blocks_keep_their_places():
     wiring, _, weights, *_ = make()
     found = _blocks(wiring, transposed(wiring, flat(weights)))
-    assert all(np.array_equal(f.reshape(w.T.shape), w.T) for f, w in zip(found, weights))
+    for (source, *_), ours, w in zip(wiring.groups, found, weights):
+        assert source < 0 or np.array_equal(ours.reshape(w.T.shape), w.T)
 
 
 def test_silence_in_and_no_bias_is_silence_out():
@@ -200,4 +189,4 @@ def test_silence_in_and_no_bias_is_silence_out():
     quiet = Neurons(neurons.keep_u, neurons.keep_v, neurons.v_th, 0 * drive)
     record = run_real(wiring, events_from_raster(raster & False), flat(weights), quiet,
                       0 * drive, 2)  # fmt: skip
-    assert not record.u.any() and not record.state.any() and not record.count.any()
+    assert not record.u.any() and not record.state.any() and not record.first.any()

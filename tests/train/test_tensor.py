@@ -14,7 +14,7 @@ from picojoule.graph.ops import IntAdd, IntDense
 from picojoule.passes import freeze
 from picojoule.train import Options, accuracy, evaluate_outputs, fit, start_quantized
 from picojoule.train.derivations import constants, lsq_scale
-from picojoule.train.model import prepare, run_scores, trainable
+from picojoule.train.model import forward_pass, prepare, trainable
 from picojoule.train.tensor import evaluate, scores
 
 RNG = np.random.Generator(np.random.Philox(key=[21, 0]))
@@ -34,7 +34,7 @@ def test_gradients_of_a_whole_network_are_those_of_differences(dense, data):
 
     def run(params):
         leaves = {n: Tensor(a, wants=n in names) for n, a in params.items()}
-        return leaves, run_scores(model, leaves, x, training=True)[0]
+        return leaves, forward_pass(model, leaves, x, training=True).scores
 
     leaves, z = run(graph.params)
     backward(z, g)

@@ -30,7 +30,9 @@ app = typer.Typer(
 
 SEED_MAX = 2**32 - 1
 VectorFolder = Annotated[Path, typer.Argument(help="a folder of golden vectors, or one .npz")]
-Network = Annotated[Path, typer.Argument(help="NIR (.nir), lava-dl (.net) or a saved graph (.pjg)")]
+Network = Annotated[
+    Path, typer.Argument(help="a file: .nir, .onnx, .net (lava-dl) or .pjg (saved graph)")
+]
 ProgramFile = Annotated[Path, typer.Argument(help="a compiled program (.pjp)")]
 SamplesFile = Annotated[Path, typer.Argument(help="samples: .npz with x (and y), .npy or .csv")]
 TargetName = Annotated[str, typer.Option("--target", "-t", help="a machine, or a YAML file")]

@@ -9,8 +9,8 @@ from picojoule.errors import Fault, FrontendError
 from picojoule.frontend.nir_dialect import Dialect
 from picojoule.graph.graph import Graph
 
-FORMATS = {".nir": "NIR", ".net": "lava-dl", ".pjg": "a saved Graph"}
-PLANNED = {".onnx": "ONNX", ".tflite": "TFLite"}
+FORMATS = {".nir": "NIR", ".net": "lava-dl", ".onnx": "ONNX", ".pjg": "a saved Graph"}
+PLANNED = {".tflite": "TFLite"}
 
 
 def load(
@@ -40,6 +40,10 @@ def load(
         from picojoule.frontend import lava_net
 
         return lava_net.read(path, steps=steps)
+    if suffix == ".onnx":
+        from picojoule.frontend import onnx
+
+        return onnx.read(path)
     if suffix == ".pjg":
         from picojoule.graph.files import load as load_graph
 

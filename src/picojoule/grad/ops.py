@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from picojoule.grad import norm
 from picojoule.grad.tape import Tensor, apply, unbroadcast
+from picojoule.kernels.activation import rectify, rectify_gradient
+from picojoule.kernels.blas import matmul
 
 Array = np.ndarray
 Grads = tuple[Array | None, ...]
@@ -112,26 +115,33 @@ def spread(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 # -------------------------------------------------------------------------------- layers
 
 
-def _linear(x: Array, weight: Array, bias: Array) -> tuple[Array, Any]:
-    return x @ weight.T + bias, (x, weight)
+def _linear(relu: bool, wants_x: bool, x: Array, weight: Array, bias: Array) -> tuple[Array, Any]:
+    y = matmul(x, weight.T, bias, relu)
+    return y, (wants_x, x, weight, y if relu else None)
 
 
 def _linear_vjp(saved: Any, g: Array) -> Grads:
-    x, weight = saved
-    return g @ weight, g.T @ x, g.sum(0)
+    wants_x, x, weight, y = saved
+    g = g if y is None else rectify_gradient(g, y)
+    return matmul(g, weight) if wants_x else None, matmul(g.T, x), g.sum(0)
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """x (n, in), weight (out, in), bias (out,) to (n, out)."""
-    return apply(_linear, _linear_vjp, x, weight, bias)
+def linear(x: Tensor, weight: Tensor, bias: Tensor, relu: bool = False) -> Tensor:
+    """x (n, in), weight (out, in), bias (out,) to (n, out), rectified if asked."""
+    return apply(partial(_linear, relu, x.wants), _linear_vjp, x, weight, bias)
 
 
 def _relu(x: Array) -> tuple[Array, Any]:
+    if x.ndim > 2:  # images: large
+        y = rectify(x)
+        return y, y
     return np.maximum(x, 0), x > 0
 
 
 def _relu_vjp(positive: Any, g: Array) -> Grads:
-    return (g * positive,)
+    if positive.dtype == bool:
+        return (g * positive,)
+    return (rectify_gradient(g, positive),)
 
 
 def relu(x: Tensor) -> Tensor:
@@ -160,8 +170,18 @@ def _normalize_batch_vjp(saved: Any, g: Array) -> Grads:
     return of_x, of_gain, of_shift
 
 
+def _large(x: Array) -> bool:
+    """Whether it is worth a pass through the fused kernels: images, or very many rows."""
+    return x.ndim > 2 or len(x) > 1024
+
+
 def batch_norm(x: Tensor, gain: Tensor, shift: Tensor, eps: float) -> Tensor:
-    """Normalize x (n, features) by the mean and (biased) variance of this batch."""
+    """Normalize x (..., features) by the mean and (biased) variance of this batch.
+
+    Statistics run over all axes but the last.
+    """
+    if _large(x.data):
+        return norm.batch_norm(x, gain, shift, eps)
     mean, variance = x.data.mean(0), x.data.var(0)
     forward = partial(_normalize, eps, mean, variance)
     return apply(forward, _normalize_batch_vjp, x, gain, shift)
@@ -170,7 +190,9 @@ def batch_norm(x: Tensor, gain: Tensor, shift: Tensor, eps: float) -> Tensor:
 def fixed_norm(
     x: Tensor, gain: Tensor, shift: Tensor, mean: Array, variance: Array, eps: float
 ) -> Tensor:
-    """Normalize x (n, features) by given statistics."""
+    """Normalize x (..., features) by given statistics."""
+    if _large(x.data):
+        return norm.fixed_norm(x, gain, shift, mean, variance, eps)
     return apply(partial(_normalize, eps, mean, variance), _normalize_vjp, x, gain, shift)
 
 

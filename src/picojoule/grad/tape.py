@@ -10,7 +10,8 @@ The graph hangs on the result, so nothing is global and an unused result frees i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 Array = np.ndarray
 Forward = Callable[..., tuple[Array, Any]]
 Vjp = Callable[[Any, Array], tuple[Array | None, ...]]
+DEPTH = attrgetter("depth")
 
 
 class Tensor:
@@ -26,14 +28,16 @@ class Tensor:
     data    the array; integers keep their dtype, their gradient belongs to what they stand for
     grad    set by `backward` on tensors that `wants` a gradient and were made by no operation
     wants   whether a gradient should reach it
+    depth   operations between it and the leaves, at most
     """
 
-    __slots__ = ("data", "grad", "inputs", "saved", "vjp", "wants")
+    __slots__ = ("data", "depth", "grad", "inputs", "saved", "vjp", "wants")
 
     def __init__(self, data: Array, wants: bool = False) -> None:
-        self.data = np.asarray(data)
+        self.data = data if type(data) is np.ndarray else np.asarray(data)
         self.grad: Array | None = None
         self.wants = wants
+        self.depth = 0
         self.inputs: tuple[Tensor, ...] = ()
         self.vjp: Vjp | None = None
         self.saved: Any = None
@@ -48,9 +52,13 @@ class Tensor:
 
 def apply(forward: Forward, vjp: Vjp, *inputs: Tensor) -> Tensor:
     """Run an operation; remember it if any input wants a gradient."""
-    data, saved = forward(*(x.data for x in inputs))
-    out = Tensor(data, wants=any(x.wants for x in inputs))
-    if out.wants:
+    data, saved = forward(*[x.data for x in inputs])
+    out, depth = Tensor(data), 0
+    for x in inputs:
+        if x.wants and x.depth >= depth:
+            depth = x.depth + 1
+    if depth:
+        out.wants, out.depth = True, depth
         out.inputs, out.vjp, out.saved = inputs, vjp, saved
     return out
 
@@ -60,10 +68,9 @@ def backward(result: Tensor, g: Array | None = None) -> None:
 
     g  gradient of the result itself; ones where absent
     """
-    start = np.ones(result.shape, result.data.dtype) if g is None else g
-    waiting: dict[int, Array] = {id(result): start}
+    waiting = {result: np.ones(result.shape, result.data.dtype) if g is None else g}
     for tensor in _latest_first(result):
-        arrived = waiting.pop(id(tensor), None)
+        arrived = waiting.pop(tensor, None)
         if arrived is None:
             continue
         if tensor.vjp is None:
@@ -71,28 +78,25 @@ def backward(result: Tensor, g: Array | None = None) -> None:
             continue
         for source, part in zip(tensor.inputs, tensor.vjp(tensor.saved, arrived), strict=True):
             if part is not None and source.wants:
-                known = waiting.get(id(source))
-                waiting[id(source)] = part if known is None else known + part
+                known = waiting.get(source)
+                waiting[source] = part if known is None else known + part
 
 
-def _latest_first(result: Tensor) -> Iterator[Tensor]:
+def _latest_first(result: Tensor) -> list[Tensor]:
     """All tensors behind `result` that want a gradient, each before its inputs."""
-    order: list[Tensor] = []
-    seen: set[int] = set()
-    stack: list[tuple[Tensor, bool]] = [(result, False)]
-    while stack:
-        tensor, expanded = stack.pop()
-        if expanded:
-            order.append(tensor)
-        elif id(tensor) not in seen:
-            seen.add(id(tensor))
-            stack.append((tensor, True))
-            stack.extend((x, False) for x in tensor.inputs if x.wants)
-    return reversed(order)
+    found, seen = [result], {result}
+    for tensor in found:  # grows meanwhile
+        for x in tensor.inputs:
+            if x.wants and x not in seen:
+                seen.add(x)
+                found.append(x)
+    return sorted(found, key=DEPTH, reverse=True)
 
 
 def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     """Sum a gradient back to the shape that numpy had broadcast."""
+    if g.shape == shape:
+        return g
     extra = g.ndim - len(shape)
     g = g.sum(axis=tuple(range(extra))) if extra else g
     axes = tuple(i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1)

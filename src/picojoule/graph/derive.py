@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from picojoule.graph import derive_methods
+
 Array = np.ndarray
 
 
@@ -18,9 +20,17 @@ def _real(x: Array) -> Array:
     return np.asarray(x, np.float64)
 
 
+def by_row(factor: Array, axes: int) -> Array:
+    """A factor for each row, shaped to multiply arrays of `axes` axes; one for all as it is."""
+    if factor.ndim != 1 or axes < 2:
+        return factor
+    return factor.reshape(-1, *(1,) * (axes - 1))
+
+
 def fold_bn_weight(weight: Array, gain: Array, variance: Array, *, eps: float) -> Array:
-    """weight (out, in) times gain / sqrt(variance + eps), row by row."""
-    return _real(weight) * (_real(gain) / np.sqrt(_real(variance) + eps))[:, None]
+    """weight (out, in, ...) times gain / sqrt(variance + eps), row by row."""
+    factor = _real(gain) / np.sqrt(_real(variance) + eps)
+    return _real(weight) * by_row(factor, np.ndim(weight))
 
 
 def fold_bn_bias(
@@ -48,9 +58,7 @@ def total(a: Array, b: Array) -> Array:
 
 def quantize(x: Array, step: Array, *, low: int, high: int) -> Array:
     """round_half_even(x / step) in low..high; a step per row where `step` has one axis."""
-    step = _real(step)
-    if step.ndim == 1 and np.ndim(x) == 2:
-        step = step[:, None]
+    step = by_row(_real(step), np.ndim(x))
     return np.clip(np.rint(_real(x) / step), low, high).astype(np.int64)
 
 
@@ -98,10 +106,43 @@ def add_scaling(step_a: Array, step_b: Array, step_out: Array, *, left_shift: in
     return np.array([int(x) for pair in pairs for x in pair], np.int64)
 
 
+def mean_multiplier(step_in: Array, step_out: Array, *, elements: int) -> Array:
+    """The int31 part of step_in / (elements * step_out): a mean of `elements` integers."""
+    return _multiplier(step_in, np.ones(()), _real(step_out) * elements)[0]
+
+
+def mean_exponent(step_in: Array, step_out: Array, *, elements: int) -> Array:
+    """The power of two of step_in / (elements * step_out)."""
+    return _multiplier(step_in, np.ones(()), _real(step_out) * elements)[1]
+
+
+ELEMENT_FUNCTIONS: dict[str, Callable[[Array, float], Array]] = {
+    "Relu": lambda x, _: np.maximum(x, 0.0),
+    "LeakyRelu": lambda x, slope: np.where(x > 0, x, slope * x),
+    "Elu": lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0))),
+    "Sigmoid": lambda x, _: 1 / (1 + np.exp(-np.clip(x, -700.0, 700.0))),
+    "Tanh": lambda x, _: np.tanh(x),
+}
+
+
+def lookup_table(
+    step_in: Array, step_out: Array, *, function: int, argument: float, first: int, entries: int,
+    zero_in: int, zero: int, low: int, high: int,
+) -> Array:  # fmt: skip
+    """A function of reals on integers first .. first + entries - 1 (rule T12), int64 (entries,).
+
+    function: its place in `ELEMENT_FUNCTIONS`
+    """
+    x = _real(step_in) * (np.arange(first, first + entries) - zero_in)
+    y = list(ELEMENT_FUNCTIONS.values())[function](x, argument)
+    return np.clip(np.rint(y / _real(step_out)) + zero, low, high).astype(np.int64)
+
+
 FUNCTIONS: dict[str, Callable[..., Array]] = {
     function.__name__: function
     for function in (
         fold_bn_weight, fold_bn_bias, times, product, total, quantize, mantissa,
-        decay_register, multiplier, exponent, add_scaling,
+        decay_register, multiplier, exponent, add_scaling, mean_multiplier, mean_exponent,
+        lookup_table,
     )
-}  # fmt: skip
+} | derive_methods.FUNCTIONS  # fmt: skip

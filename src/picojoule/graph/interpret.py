@@ -13,14 +13,15 @@ import numpy as np
 from picojoule.errors import Fault, GraphError, UsageError
 from picojoule.fixed.contract import Events
 from picojoule.graph.graph import Graph
+from picojoule.graph.interpret_image import IMAGE_OPS
 from picojoule.graph.ops import (
+    REAL_OPS,
     Add,
     BatchNorm,
     CubaLif,
     Delay,
     Dense,
     Flatten,
-    Input,
     Relu,
 )
 from picojoule.graph.types import Node
@@ -78,8 +79,7 @@ def _flat(x: Array) -> Array:
 
 def _only_real_ops(graph: Graph) -> None:
     """Raise GraphError PJ405 naming the nodes that have no meaning in reals."""
-    known = (Input, Dense, BatchNorm, Relu, Add, Flatten, Delay, CubaLif)
-    found = [node for node in graph.nodes if not isinstance(node.op, known)]
+    found = [node for node in graph.nodes if not isinstance(node.op, REAL_OPS)]
     faults = [
         Fault("PJ405", f"node {n.name!r} is {type(n.op).__name__}: it computes integers",
               fix="run the compiled program")
@@ -104,16 +104,14 @@ def _apply(node: Node, constants: dict[str, Array], inputs: list[Array]) -> Arra
         return np.maximum(x, 0.0)
     if isinstance(op, Flatten):
         return inputs[0].reshape(len(x), math.prod(x.shape[1:]))
-    assert isinstance(op, Add)
-    return x + inputs[1]
+    if isinstance(op, Add):
+        return x + inputs[1]
+    return IMAGE_OPS[type(op)](op, constants, *inputs)
 
 
 def _batch_norm(op: BatchNorm, constants: dict[str, Array], x: Array) -> Array:
-    """Statistics belong to the first axis of a sample."""
-    trailing = (1,) * (x.ndim - 2)
-    gain, shift, mean, variance = (
-        constants[where].reshape(-1, *trailing) for where in BatchNorm.CONSTANTS
-    )
+    """Statistics belong to the last axis."""
+    gain, shift, mean, variance = (constants[where] for where in BatchNorm.CONSTANTS)
     return gain * (x - mean) / np.sqrt(variance + op.eps) + shift
 
 

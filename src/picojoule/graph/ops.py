@@ -6,6 +6,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from picojoule.fixed.profile import TENSOR
+from picojoule.graph.ops_image import (
+    AveragePool,
+    Concat,
+    Conv,
+    Elu,
+    GlobalAveragePool,
+    LeakyRelu,
+    MaxPool,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from picojoule.graph.ops_image_int import (
+    IMAGE_INTEGERS,
+    IntAveragePool,
+    IntConcat,
+    IntConv2d,
+    IntLookup,
+    IntMaxPool,
+)
 from picojoule.graph.ops_spiking import (
     SYNAPSES,
     IntConv,
@@ -21,9 +41,11 @@ from picojoule.graph.ops_spiking import (
 from picojoule.graph.types import Kind, TensorType
 
 __all__ = [
-    "INTEGER_OPS", "OPS", "REAL_OPS", "SYNAPSES", "Add", "BatchNorm", "CubaLif", "Delay", "Dense",
-    "Flatten", "Input", "IntAdd", "IntConv", "IntCuba", "IntDense", "IntNeuron", "IntPool",
-    "IntShared", "IntSynapse", "Relu",
+    "IMAGE_INTEGERS", "INTEGER_OPS", "OPS", "REAL_OPS", "SYNAPSES", "Add", "AveragePool",
+    "BatchNorm", "Concat", "Conv", "CubaLif", "Delay", "Dense", "Elu", "Flatten",
+    "GlobalAveragePool", "Input", "IntAdd", "IntAveragePool", "IntConcat", "IntConv", "IntConv2d",
+    "IntCuba", "IntDense", "IntLookup", "IntMaxPool", "IntNeuron", "IntPool", "IntShared",
+    "IntSynapse", "LeakyRelu", "MaxPool", "Relu", "Sigmoid", "Softmax", "Tanh",
 ]  # fmt: skip
 
 
@@ -80,7 +102,10 @@ class Dense:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchNorm:
-    """y = gain (x - mean) / sqrt(variance + eps) + shift; running statistics."""
+    """y = gain (x - mean) / sqrt(variance + eps) + shift; running statistics.
+
+    One of each for every place of the last axis: a feature, or a channel of an image.
+    """
 
     gain: str
     shift: str
@@ -95,7 +120,7 @@ class BatchNorm:
         return TensorType(x.shape, _graded(x.kind))
 
     def shapes(self, x: TensorType) -> Shapes:
-        return dict.fromkeys(self.CONSTANTS, x.shape[:1])
+        return dict.fromkeys(self.CONSTANTS, x.shape[-1:])
 
     def complaints(self) -> list[str]:
         return [] if self.eps > 0 else [f"eps must be positive, got {self.eps}"]
@@ -287,6 +312,9 @@ class IntAdd:
         return [] if self.low < self.high else [f"low {self.low} is not below high {self.high}"]
 
 
-REAL_OPS = (Input, Dense, BatchNorm, Relu, Add, Flatten, Delay, CubaLif)
-INTEGER_OPS = (IntDense, IntAdd, *SYNAPSES, IntCuba, IntNeuron)
+REAL_OPS = (
+    Input, Dense, BatchNorm, Relu, Add, Flatten, Delay, CubaLif, Conv, MaxPool, AveragePool,
+    GlobalAveragePool, Concat, LeakyRelu, Elu, Sigmoid, Tanh, Softmax,
+)  # fmt: skip
+INTEGER_OPS = (IntDense, IntAdd, *IMAGE_INTEGERS, *SYNAPSES, IntCuba, IntNeuron)
 OPS = {op.__name__: op for op in REAL_OPS + INTEGER_OPS}

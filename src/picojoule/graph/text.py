@@ -5,6 +5,7 @@ Structure, derivations and formats are spelled out; arrays stand as digests.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -221,7 +222,8 @@ def _node(draft: _Draft, line: Line) -> None:
     line.expect("=")
     kind = line.take("an op")
     if kind not in OPS:
-        raise ValueError(f"no op '{kind[:40]}'; known: {', '.join(OPS)}")
+        near = difflib.get_close_matches(kind[:40], OPS, 4, 0.0)
+        raise ValueError(f"no op '{kind[:40]}'; the nearest known: {', '.join(near)}")
     inputs = _names(line) if line.skip(INPUTS) else ()
     op: Op = _made(OPS[kind], line)
     draft.nodes.append(Node(called, op, inputs))

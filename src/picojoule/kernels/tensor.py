@@ -67,6 +67,15 @@ def matmul_carrier(reach: int) -> np.dtype[Any]:
     return np.dtype(np.float64) if reach < 1 << 53 else np.dtype(np.int64)
 
 
+def carrier_of(x_limit: int, weight: Array, bias: Array) -> np.dtype[Any]:
+    """The fastest type in which every partial sum of a layer is exact, in any order.
+
+    x_limit: largest magnitude of an input; weight int (out, ...); bias int (out,)
+    """
+    most = np.abs(weight.reshape(len(weight), -1).astype(np.int64)).sum(axis=1).max(initial=0)
+    return matmul_carrier(x_limit * int(most) + _reach(bias))
+
+
 def int_matmul(
     x: Array,
     weight: Array,
@@ -74,17 +83,15 @@ def int_matmul(
     zero_in: int = 0,
     *,
     x_limit: int | None = None,
-    w_limit: int | None = None,
 ) -> Array:
     """Rule T1: int32 (n, out) accumulators sum_i (x - zero_in) weight + bias, exactly.
 
     x int (n, in); weight int (out, in); bias int (out,).  Beyond 32 bits they wrap.
-    x_limit, w_limit: largest |x - zero_in| and |weight|, where the caller knows them from
-    formats; they are measured otherwise.  The carrier changes speed, never a bit.
+    x_limit: largest |x - zero_in|, where the caller knows it from formats; it is measured
+    otherwise.  The carrier changes speed, never a bit.
     """
     x_limit = _reach(x, zero_in) if x_limit is None else x_limit
-    w_limit = _reach(weight) if w_limit is None else w_limit
-    carrier = matmul_carrier(x.shape[1] * x_limit * w_limit + _reach(bias))
+    carrier = carrier_of(x_limit, weight, bias)
     if carrier.kind == "i":
         out = np.empty((x.shape[0], weight.shape[0]), np.int32)
         matmul_rows(x, weight, np.asarray(bias, np.int64), zero_in, out)

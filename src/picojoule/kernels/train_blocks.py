@@ -5,22 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401  kernels' products: loaded before BLAS is limited
 
 from picojoule.fixed.contract import Events
 from picojoule.fixed.profile import SpikingProfile
+from picojoule.kernels.blas import one_blas_thread
 from picojoule.kernels.pool import over_blocks
+from picojoule.kernels.train_back import backward, block_size
+from picojoule.kernels.train_rows import count_by_row, list_spikes, sort_by_row, weights_back
 from picojoule.kernels.train_spiking import (
-    BLOCK,
     COLUMNS,
     OFFSET,
     ROWS,
+    SOURCE,
+    TARGET,
     Record,
     Wiring,
-    backward,
     integer_forward,
     new_record,
     real_forward,
 )
+
+CHUNK = 128  # rows of weights whose gradients are one piece of work
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +41,7 @@ class Neurons:
 
 @dataclass(frozen=True)
 class Surrogate:
-    """What stands for the slope of the threshold: see `train_spiking.slope`."""
+    """What stands for the slope of the threshold: see `train_back.slopes`."""
 
     kind: int = 0
     sharpness: float = 5.0
@@ -53,10 +59,10 @@ def run_real(
             lo, hi, events.indptr, events.index, wiring.populations, wiring.groups,
             wiring.refractory, weight, neurons.keep_u, neurons.keep_v, neurons.v_th,
             neurons.bias, drive, record.u, record.reached, record.state, record.fired,
-            record.count,
+            record.first,
         )  # fmt: skip
 
-    over_blocks(events.samples, threads, work)
+    over_blocks(events.samples, threads, work, block=block_size(events.samples))
     return record
 
 
@@ -81,48 +87,102 @@ def run_integer(
             lo, hi, events.indptr, events.index, wiring.populations, wiring.groups,
             wiring.refractory, weight, neurons.keep_u, neurons.keep_v, neurons.v_th,
             neurons.bias, rule, record.u, record.reached, record.state, record.fired,
-            record.count,
+            record.first,
         )  # fmt: skip
 
-    over_blocks(events.samples, threads, work)
+    over_blocks(events.samples, threads, work, block=block_size(events.samples))
     return record
 
 
 def transposed(wiring: Wiring, weight: np.ndarray) -> np.ndarray:
-    """Flat weights with every group's block transposed, at the same offset."""
+    """Flat weights with the block of every group between populations transposed, in its place.
+
+    Nothing goes back to the input, so blocks from there hold anything.
+    """
     out = np.empty_like(weight)
-    for group in wiring.groups:
+    for group in wiring.groups[wiring.groups[:, SOURCE] >= 0]:
         rows, columns, at = group[ROWS], group[COLUMNS], group[OFFSET]
         block = weight[at : at + rows * columns].reshape(rows, columns)
-        out[at : at + rows * columns] = block.T.reshape(-1)
+        out[at : at + rows * columns].reshape(columns, rows)[...] = block.T
     return out
 
 
 def run_backward(
     wiring: Wiring, events: Events, weight: np.ndarray, neurons: Neurons, record: Record,
-    surrogate: Surrogate, g_spikes: np.ndarray, g_final: np.ndarray, threads: int | None = None,
+    surrogate: Surrogate, g_spikes: np.ndarray, g_voltage: np.ndarray,
+    threads: int | None = None, g_count: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Gradients of flat weights (synapses,) and of keep_u, keep_v, v_th, bias, drive (5, N).
 
-    All of one real dtype.  g_spikes (B, T, outputs) and g_final (B, outputs) belong to the
-    output spikes and to the output's voltages after the last step.
+    All of one real dtype.  g_spikes and g_voltage (B, T, outputs) belong to the output's spikes
+    and to its voltages after each step, which are 0 after a spike; g_voltage (B, outputs) to
+    those after the last step.  g_count (B, P): of how often each population spiked.
     """
-    dtype = weight.dtype
-    blocks = -(-events.samples // BLOCK)
-    g_weight = np.zeros((blocks, wiring.synapses), dtype)
-    g_neuron = np.zeros((blocks, 5, wiring.neurons), dtype)
+    samples, size = events.samples, block_size(events.samples)
+    if g_voltage.ndim == 2:
+        g_voltage = _at_the_end(g_voltage, events.steps)
+    if g_count is None:
+        g_count = np.zeros((samples, len(wiring.populations)), weight.dtype)
+    g_current = np.empty(record.u.size, weight.dtype)
+    g_neuron = np.zeros((-(-samples // size), 5, wiring.neurons), weight.dtype)
     weight_t = transposed(wiring, weight)
-    sharpness = dtype.type(surrogate.sharpness)
+    sharpness = weight.dtype.type(surrogate.sharpness)
 
-    def work(first: int, last: int) -> None:
-        for k in range(first, last):
-            lo, hi = k * BLOCK, min((k + 1) * BLOCK, events.samples)
-            backward(
-                lo, hi, events.indptr, events.index, wiring.populations, wiring.groups,
-                wiring.output, weight_t, neurons.keep_u, neurons.keep_v, neurons.v_th,
-                surrogate.kind, sharpness, record.u, record.reached, record.state,
-                record.fired, record.count, g_spikes, g_final, g_weight[k], g_neuron[k],
-            )  # fmt: skip
+    def work(lo: int, hi: int) -> None:
+        backward(
+            lo, hi, wiring.populations, wiring.groups, wiring.stages, wiring.output, weight_t,
+            neurons.keep_u, neurons.keep_v, neurons.v_th, surrogate.kind, sharpness, record.u,
+            record.reached, record.state, g_spikes, g_voltage, g_count, g_current,
+            g_neuron[lo // size],
+        )  # fmt: skip
 
-    over_blocks(blocks, threads, work, block=1)
-    return g_weight.sum(0), g_neuron.sum(0)
+    with one_blas_thread():
+        over_blocks(samples, threads, work, block=size)
+    return _weights_back(wiring, events, record, g_current, threads), g_neuron.sum(0)
+
+
+def _at_the_end(g: np.ndarray, steps: int) -> np.ndarray:
+    out = np.zeros((len(g), steps, g.shape[1]), g.dtype)
+    out[:, -1] = g
+    return out
+
+
+def _weights_back(
+    wiring: Wiring, events: Events, record: Record, g_current: np.ndarray, threads: int | None
+) -> np.ndarray:
+    """Gradients of the flat weights, from those of all currents."""
+    out = np.empty(wiring.synapses, g_current.dtype)
+    sources = sorted(set(wiring.groups[:, SOURCE].tolist()))
+
+    def sort(k: int, _: int) -> tuple[int, tuple[np.ndarray, np.ndarray]]:
+        return sources[k], _by_row(wiring, events, record, sources[k])
+
+    lists = dict(over_blocks(len(sources), threads, sort, block=1))
+    jobs = [(g, at) for g in range(len(wiring.groups))
+            for at in range(0, int(wiring.groups[g, ROWS]), CHUNK)]  # fmt: skip
+
+    def work(k: int, _: int) -> None:
+        g, at = jobs[k]
+        group = wiring.groups[g]
+        starts, found = lists[int(group[SOURCE])]
+        weights_back(
+            at, min(at + CHUNK, int(group[ROWS])), group, wiring.populations[group[TARGET], 0],
+            starts, found, events.samples, events.steps, wiring.neurons,
+            block_size(events.samples), g_current, out,
+        )  # fmt: skip
+
+    over_blocks(len(jobs), threads, work, block=1)
+    return out
+
+
+def _by_row(
+    wiring: Wiring, events: Events, record: Record, source: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Events of a source sorted by row: starts (rows + 1,), and sample and step of each."""
+    if source < 0:
+        indptr, index, rows = events.indptr, events.index, events.channels
+    else:
+        indptr, index = list_spikes(record.fired, record.first, source, len(wiring.populations))
+        rows = int(np.diff(wiring.populations[source])[0])
+    starts = count_by_row(indptr, index, rows)
+    return starts, sort_by_row(indptr, index, starts)

@@ -4,14 +4,13 @@ Populations lie one after the other in a flat space of neurons.  A synapse group
 block from the input or a population to a population, with a delay in steps; a delay of 0
 needs the source to come earlier in the list of populations.
 
-Forward delivers events, so silence costs nothing.  Backward uses a surrogate slope at the
-threshold, takes the reset as given, and adds up over fixed blocks of samples, in order:
-gradients have the same bits for any number of threads.
+Forward delivers events, so silence costs nothing; `train_back` goes back through time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,9 +19,8 @@ from picojoule.fixed.jit import jit
 
 # columns of a synapse group; source -1 is the network's input
 SOURCE, TARGET, DELAY, OFFSET, ROWS, COLUMNS = range(6)
-FAST_SIGMOID, ARCTAN, TRIANGLE, BOXCAR, EXPONENTIAL = range(5)
 SILENT, SPIKED, REFRACTORY = range(3)
-BLOCK = 8  # samples a gradient block; fixed, so that sums have one order
+FEW = 32  # neurons that are passed over at once where none spiked
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +46,20 @@ class Wiring:
     def synapses(self) -> int:
         return int((self.groups[:, ROWS] * self.groups[:, COLUMNS]).sum())
 
+    @cached_property
+    def stages(self) -> np.ndarray:
+        """int64 (P,): how many populations outside its own loops lead to each one.
+
+        Populations of a loop share a stage; every other group leads to a later one.
+        """
+        count = len(self.populations)
+        reach = np.zeros((count, count), bool)
+        inner = self.groups[self.groups[:, SOURCE] >= 0]
+        reach[inner[:, SOURCE], inner[:, TARGET]] = True
+        for k in range(count):
+            reach |= reach[:, k : k + 1] & reach[k]
+        return np.sum(reach & ~reach.T, axis=0, dtype=np.int64)
+
     @property
     def answer(self) -> slice:
         """Where the output population lies."""
@@ -60,19 +72,25 @@ class Record:
 
     u, reached  current, and voltage before the reset   (B, T, N) float, or int64
     state       SILENT, SPIKED or REFRACTORY            (B, T, N) uint8
-    fired       neurons that spiked, by population; the first `count` of its part are valid
-                int32 (B, T, N), int64 (B, T, P)
+    fired       neurons that spiked, counted from the start of their population; those of step t
+                and population p are fired[b, first[b, t * P + p] : first[b, t * P + p + 1]]
+                int32 (B, T * N), int64 (B, T * P + 1)
     """
 
     u: np.ndarray
     reached: np.ndarray
     state: np.ndarray
     fired: np.ndarray
-    count: np.ndarray
+    first: np.ndarray
 
-    def final_voltage(self) -> np.ndarray:
-        """(B, N): the voltage after the last step, zero after a reset."""
-        return np.where(self.state[:, -1] == SILENT, self.reached[:, -1], 0)
+    def final_voltage(self, part: slice = slice(None)) -> np.ndarray:
+        """(B, N): the voltage after the last step, zero after a reset; of a part of neurons."""
+        return np.where(self.state[:, -1, part] == SILENT, self.reached[:, -1, part], 0)
+
+    def counts(self, populations: int) -> np.ndarray:
+        """(B, P): how often the neurons of each population spiked."""
+        each = np.diff(self.first, axis=1)
+        return each.reshape(len(each), -1, populations).sum(1)
 
 
 def new_record(wiring: Wiring, samples: int, steps: int, dtype: type) -> Record:
@@ -80,7 +98,8 @@ def new_record(wiring: Wiring, samples: int, steps: int, dtype: type) -> Record:
     shape = (samples, steps, wiring.neurons)
     return Record(
         np.empty(shape, dtype), np.empty(shape, dtype), np.empty(shape, np.uint8),
-        np.empty(shape, np.int32), np.zeros((*shape[:2], len(wiring.populations)), np.int64),
+        np.empty((samples, steps * wiring.neurons), np.int32),
+        np.zeros((samples, steps * len(wiring.populations) + 1), np.int64),
     )  # fmt: skip
 
 
@@ -99,81 +118,160 @@ def add_scaled(total, factor, row):
 
 
 @jit
-def source_events(group, b, t, indptr, index, populations, fired, count):
-    """Channels or neurons of a group's source whose spikes arrive at step t of sample b."""
-    steps = fired.shape[1]
-    sent = t - group[DELAY]
-    source = group[SOURCE]
-    if sent < 0:
-        return index[0:0]
-    if source < 0:
-        row = b * steps + sent
-        return index[indptr[row] : indptr[row + 1]]
-    start = populations[source, 0]
-    return fired[b, sent, start : start + count[b, sent, source]]
+def add_rows(total, weight, offset, events, lo, hi):
+    """Add rows events[lo:hi] of a block of weights to total, in order, four at a time."""
+    columns = total.size
+    for e in range(lo, hi - 3, 4):
+        at = offset + events[e] * columns
+        a = weight[at : at + columns]
+        at = offset + events[e + 1] * columns
+        b = weight[at : at + columns]
+        at = offset + events[e + 2] * columns
+        c = weight[at : at + columns]
+        at = offset + events[e + 3] * columns
+        d = weight[at : at + columns]
+        for j in range(columns):
+            total[j] = total[j] + a[j] + b[j] + c[j] + d[j]
+    for e in range(hi - (hi - lo) % 4, hi):
+        at = offset + events[e] * columns
+        add_row(total, weight[at : at + columns])
 
 
 @jit
-def gather(q, p, b, t, indptr, index, populations, groups, weight, fired, count):
-    """Add to q what arrives at population p in step t."""
-    part = q[populations[p, 0] : populations[p, 1]]
+def gather(q, p, b, t, steps, indptr, index, populations, groups, weight, fired, first):
+    """Add to q (n,) what arrives at population p in step t."""
     for g in range(groups.shape[0]):
-        group = groups[g]
-        if group[TARGET] != p:
+        sent = t - groups[g, DELAY]
+        if groups[g, TARGET] != p or sent < 0:
             continue
-        columns = group[COLUMNS]
-        events = source_events(group, b, t, indptr, index, populations, fired, count)
-        for e in range(events.size):
-            first = group[OFFSET] + events[e] * columns
-            add_row(part, weight[first : first + columns])
+        source, offset = groups[g, SOURCE], groups[g, OFFSET]
+        if source < 0:
+            row = b * steps + sent
+            if indptr[row] < indptr[row + 1]:
+                add_rows(q, weight, offset, index, indptr[row], indptr[row + 1])
+            continue
+        at = sent * populations.shape[0] + source
+        if first[b, at] < first[b, at + 1]:
+            add_rows(q, weight, offset, fired[b], first[b, at], first[b, at + 1])
 
 
 @jit
-def note_spikes(state, start, stop, fired):
-    """List the neurons of one population that spiked, counted from its start."""
-    n = 0
-    for i in range(start, stop):
-        if state[i] == 1:
-            fired[start + n] = i - start
-            n += 1
-    return n
+def note_spikes(state, fired, first, at):
+    """List the neurons of a population that spiked, as entry `at` of the lists of a sample."""
+    n = first[at]
+    for k in range(0, state.size, FEW):
+        part = state[k : k + FEW]
+        some = np.uint8(0)
+        for i in range(part.size):
+            some |= part[i]
+        if some == 0:
+            continue
+        for i in range(part.size):
+            if part[i] == 1:
+                fired[n] = k + i
+                n += 1
+    first[at + 1] = n
+
+
+@jit
+def neurons_on(now, v, wait, keep_v, v_th, bias, refractory, reached, state):
+    """One population, one step on, in floating point."""
+    for i in range(now.size):
+        level = keep_v[i] * v[i] + now[i] + bias[i]
+        what = 2 if wait[i] > 0 else (1 if level > v_th[i] else 0)
+        wait[i] = wait[i] - 1 if what == 2 else (refractory[i] - 1 if what else 0)
+        v[i] = 0 if what else level
+        reached[i] = 0 if what == 2 else level
+        state[i] = what
+
+
+@jit
+def quick_neurons_on(now, v, zero, keep_v, v_th, bias, reached, state):
+    """The same for neurons that never rest, in loops that compilers turn into vectors."""
+    for i in range(now.size):
+        v[i] = keep_v[i] * v[i] + now[i] + bias[i]
+    for i in range(now.size):
+        reached[i] = v[i]
+    for i in range(now.size):
+        state[i] = v[i] > v_th[i]
+    for i in range(now.size):
+        level = v[i]
+        v[i] = zero if state[i] else level
+
+
+@jit
+def spread_out(populations, samples, values, out):
+    """One value a neuron to all samples of a block, by population."""
+    for p in range(populations.shape[0]):
+        start, stop = populations[p, 0], populations[p, 1]
+        for s in range(samples):
+            at = samples * start + s * (stop - start)
+            for i in range(stop - start):
+                out[at + i] = values[start + i]
+
+
+@jit
+def store(flat, lo, t, start, stop, rows):
+    """Copy a population of samples lo.. from a flat array to step t of rows (B, T, N)."""
+    size = stop - start
+    for s in range(flat.size // size):
+        row, part = rows[lo + s, t, start:stop], flat[s * size : (s + 1) * size]
+        for i in range(size):
+            row[i] = part[i]
+
+
+@jit
+def fire(at, end, quick, now, v, wait, known, refractory, reached, state):
+    """Part at..end of flat arrays, one step on; known: rows keep_u, keep_v, v_th, bias, ..."""
+    keep_v, v_th, bias = known[1, at:end], known[2, at:end], known[3, at:end]
+    if quick:
+        quick_neurons_on(now[at:end], v[at:end], known[5, 0], keep_v, v_th, bias,
+                         reached[at:end], state[at:end])  # fmt: skip
+    else:
+        neurons_on(now[at:end], v[at:end], wait[at:end], keep_v, v_th, bias, refractory[at:end],
+                   reached[at:end], state[at:end])  # fmt: skip
 
 
 @jit
 def real_forward(
     lo, hi, indptr, index, populations, groups, refractory,
-    weight, keep_u, keep_v, v_th, bias, drive, u, reached, state, fired, count,
+    weight, keep_u, keep_v, v_th, bias, drive, u, reached, state, fired, first,
 ):  # fmt: skip
-    """Samples lo..hi in floating point; drive is a constant input to the currents."""
-    steps, neurons = u.shape[1], u.shape[2]
-    v = np.empty(neurons, u.dtype)
-    wait = np.empty(neurons, np.int64)
-    for b in range(lo, hi):
-        v[:] = 0
-        wait[:] = 0
-        for t in range(steps):
-            now = u[b, t]
-            now[:] = drive
-            if t > 0:
-                for i in range(neurons):
-                    now[i] += keep_u[i] * u[b, t - 1, i]
-            for p in range(populations.shape[0]):
-                start, stop = populations[p, 0], populations[p, 1]
-                gather(now, p, b, t, indptr, index, populations, groups, weight, fired, count)
-                for i in range(start, stop):
-                    level = keep_v[i] * v[i] + now[i] + bias[i]
-                    what = 2 if wait[i] > 0 else (1 if level > v_th[i] else 0)
-                    wait[i] = wait[i] - 1 if what == 2 else (refractory[i] - 1 if what else 0)
-                    v[i] = 0 if what else level
-                    reached[b, t, i] = 0 if what == 2 else level
-                    state[b, t, i] = what
-                count[b, t, p] = note_spikes(state[b, t], start, stop, fired[b, t])
+    """Samples lo..hi in floating point; drive is a constant input to the currents.
+
+    All samples of a step are done together, population by population, in flat arrays.
+    """
+    samples, steps, neurons = hi - lo, u.shape[1], u.shape[2]
+    size, quick, many = samples * neurons, refractory.max() <= 1, populations.shape[0]
+    known = np.zeros((6, size), u.dtype)  # the last row: zeros
+    for k, values in enumerate((keep_u, keep_v, v_th, bias, drive)):
+        spread_out(populations, samples, values, known[k])
+    rests = np.empty(size, np.int64)
+    spread_out(populations, samples, refractory, rests)
+    now, v, wait = np.zeros(size, u.dtype), np.zeros(size, u.dtype), np.zeros(size, np.int64)
+    reached_t, state_t = np.empty(size, u.dtype), np.empty(size, np.uint8)
+    for t in range(steps):
+        for i in range(size):
+            now[i] = known[4, i] + known[0, i] * now[i]
+        for p in range(many):
+            start, stop = populations[p, 0], populations[p, 1]
+            at, end, n = samples * start, samples * stop, stop - start
+            for s in range(samples):
+                gather(now[at + s * n : at + s * n + n], p, lo + s, t, steps, indptr, index,
+                       populations, groups, weight, fired, first)  # fmt: skip
+            fire(at, end, quick, now, v, wait, known, rests, reached_t, state_t)
+            store(now[at:end], lo, t, start, stop, u)
+            store(reached_t[at:end], lo, t, start, stop, reached)
+            store(state_t[at:end], lo, t, start, stop, state)
+            for s in range(samples):
+                note_spikes(state_t[at + s * n : at + s * n + n], fired[lo + s], first[lo + s],
+                            t * many + p)  # fmt: skip
 
 
 @jit
 def integer_forward(
     lo, hi, indptr, index, populations, groups, refractory,
-    weight, keep_u, keep_v, v_th, bias, rule, u, reached, state, fired, count,
+    weight, keep_u, keep_v, v_th, bias, rule, u, reached, state, fired, first,
 ):  # fmt: skip
     """Samples lo..hi with the machine's own arithmetic, all int64.
 
@@ -190,7 +288,8 @@ def integer_forward(
             q[:] = 0
             for p in range(populations.shape[0]):
                 start, stop = populations[p, 0], populations[p, 1]
-                gather(q, p, b, t, indptr, index, populations, groups, weight, fired, count)
+                gather(q[start:stop], p, b, t, steps, indptr, index, populations, groups, weight,
+                       fired, first)  # fmt: skip
                 for i in range(start, stop):
                     before = u[b, t - 1, i] if t > 0 else 0
                     resting = wait[i] > 0
@@ -200,7 +299,8 @@ def integer_forward(
                         rule[6],
                     )  # fmt: skip
                     state[b, t, i] = 1 if spiked else (2 if resting else 0)
-                count[b, t, p] = note_spikes(state[b, t], start, stop, fired[b, t])
+                at = t * populations.shape[0] + p
+                note_spikes(state[b, t, start:stop], fired[b], first[b], at)
 
 
 @jit
@@ -208,114 +308,3 @@ def effective_weights(mantissa, exponent, shift, weight_limit, out):
     """What one spike adds, for each mantissa of a flat array."""
     for i in range(mantissa.size):
         out[i] = effective_weight(mantissa[i], exponent, shift, weight_limit)
-
-
-@jit
-def slope(kind, x, sharpness):
-    """Surrogate derivative of the step at a distance x from the threshold; 1 at 0.
-
-    SuperSpike's fast sigmoid, arctan, triangle, boxcar (of half width 1 / sharpness),
-    exponential.
-    """
-    a = abs(x) * sharpness
-    if kind == 0:
-        return 1 / ((1 + a) * (1 + a))
-    if kind == 1:
-        return 1 / (1 + a * a)
-    if kind == 2:
-        return 1 - a if a < 1 else 0 * a
-    if kind == 3:
-        return 1 + 0 * a if a < 1 else 0 * a
-    return np.exp(-a)
-
-
-@jit
-def arriving_gradient(seen, p, t, populations, groups, weight_t, from_current):
-    """Add to `seen` (a row of one population) what its spikes of step t did later."""
-    steps = from_current.shape[0]
-    for g in range(groups.shape[0]):
-        group = groups[g]
-        when = t + group[DELAY]
-        if group[SOURCE] != p or when >= steps:
-            continue
-        rows, first = group[ROWS], populations[group[TARGET], 0]
-        for j in range(group[COLUMNS]):
-            factor = from_current[when, first + j]
-            at = group[OFFSET] + j * rows
-            if factor != 0:
-                add_scaled(seen, factor, weight_t[at : at + rows])
-
-
-@jit
-def neurons_back(
-    start, stop, t, seen, kind, sharpness, keep_u, keep_v, v_th, u, reached, state,
-    from_voltage, from_current, g_keep_u, g_keep_v, g_v_th, g_bias, g_drive,
-):  # fmt: skip
-    """One population, one step back; `from_voltage` is the gradient of the voltage after it."""
-    last = t + 1 == u.shape[0]
-    for i in range(start, stop):
-        later = seen[i] * 0 if last else keep_u[i] * from_current[t + 1, i]
-        through = seen[i] * 0
-        if state[t, i] != 2:
-            distance = (reached[t, i] - v_th[i]) / v_th[i]
-            through = seen[i] * slope(kind, distance, sharpness) / v_th[i]
-        kept = from_voltage[i] if state[t, i] == 0 else 0 * through
-        onto = through + kept
-        from_current[t, i] = onto + later
-        from_voltage[i] = keep_v[i] * onto
-        g_v_th[i] -= through * reached[t, i] / v_th[i]
-        g_bias[i] += onto
-        g_drive[i] += from_current[t, i]
-        if t > 0:
-            g_keep_u[i] += from_current[t, i] * u[t - 1, i]
-            if state[t - 1, i] == 0:
-                g_keep_v[i] += onto * reached[t - 1, i]
-
-
-@jit
-def weights_back(b, t, indptr, index, populations, groups, fired, count, from_current, g_weight):
-    """Add the gradient of step t to the weights whose spikes arrived in it."""
-    for g in range(groups.shape[0]):
-        group = groups[g]
-        first, columns = populations[group[TARGET], 0], group[COLUMNS]
-        row = from_current[first : first + columns]
-        events = source_events(group, b, t, indptr, index, populations, fired, count)
-        for e in range(events.size):
-            at = group[OFFSET] + events[e] * columns
-            add_row(g_weight[at : at + columns], row)
-
-
-@jit
-def backward(
-    lo, hi, indptr, index, populations, groups, output, weight_t, keep_u, keep_v, v_th,
-    kind, sharpness, u, reached, state, fired, count, g_spikes, g_final, g_weight, g_neuron,
-):  # fmt: skip
-    """Samples lo..hi back through time.
-
-    g_spikes (B, T, outputs) and g_final (B, outputs): of the output spikes and final voltages
-    g_weight (synapses,), g_neuron (5, N) of keep_u, keep_v, v_th, bias, drive: added to
-    """
-    steps, neurons = u.shape[1], u.shape[2]
-    first, end = populations[output, 0], populations[output, 1]
-    from_current = np.empty((steps, neurons), u.dtype)
-    from_voltage = np.empty(neurons, u.dtype)
-    seen = np.empty(neurons, u.dtype)
-    for b in range(lo, hi):
-        from_voltage[:] = 0
-        for i in range(first, end):
-            from_voltage[i] = g_final[b, i - first]
-        for t in range(steps - 1, -1, -1):
-            seen[:] = 0
-            for p in range(populations.shape[0] - 1, -1, -1):
-                start, stop = populations[p, 0], populations[p, 1]
-                arriving_gradient(seen[start:stop], p, t, populations, groups, weight_t,
-                                  from_current)  # fmt: skip
-                if p == output:
-                    add_row(seen[start:stop], g_spikes[b, t])
-                neurons_back(
-                    start, stop, t, seen, kind, sharpness, keep_u, keep_v, v_th, u[b],
-                    reached[b], state[b], from_voltage, from_current, g_neuron[0],
-                    g_neuron[1], g_neuron[2], g_neuron[3], g_neuron[4],
-                )  # fmt: skip
-            weights_back(b, t, indptr, index, populations, groups, fired, count,
-                         from_current[t], g_weight)  # fmt: skip

@@ -1,5 +1,16 @@
 """Layers that build Graphs."""
 
+from picojoule.nn.image import (
+    AveragePool,
+    Conv,
+    Elu,
+    Flatten,
+    GlobalAveragePool,
+    LeakyRelu,
+    MaxPool,
+    Sigmoid,
+    Tanh,
+)
 from picojoule.nn.layers import BatchNorm, CubaLif, Dense, Relu, Residual, sequential
 from picojoule.nn.networks import (
     dense_network,
@@ -9,6 +20,7 @@ from picojoule.nn.networks import (
 )
 
 __all__ = [
-    "BatchNorm", "CubaLif", "Dense", "Relu", "Residual", "dense_network", "digits_relu",
-    "digits_spiking", "sequential", "spiking_network",
+    "AveragePool", "BatchNorm", "Conv", "CubaLif", "Dense", "Elu", "Flatten",
+    "GlobalAveragePool", "LeakyRelu", "MaxPool", "Relu", "Residual", "Sigmoid", "Tanh",
+    "dense_network", "digits_relu", "digits_spiking", "sequential", "spiking_network",
 ]  # fmt: skip

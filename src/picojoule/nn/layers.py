@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,7 +11,19 @@ from picojoule.errors import Fault, UsageError
 from picojoule.fixed.contract import Encoder, Readout
 from picojoule.graph import Graph, Node
 from picojoule.graph import ops as graph_ops
-from picojoule.graph.types import Op
+from picojoule.graph.types import Op, TensorType
+from picojoule.nn.image import (
+    AveragePool,
+    Conv,
+    Elu,
+    Flatten,
+    GlobalAveragePool,
+    LeakyRelu,
+    MaxPool,
+    Sigmoid,
+    Tanh,
+    made,
+)
 from picojoule.nn.init import STD, generator, spiking_std
 
 
@@ -66,7 +78,12 @@ class CubaLif:
     reach: float = 1.5
 
 
-Layer = Dense | BatchNorm | Relu | Residual | CubaLif
+Layer = (
+    Dense | BatchNorm | Relu | Residual | CubaLif | Conv | MaxPool | AveragePool
+    | GlobalAveragePool | Flatten | LeakyRelu | Elu | Sigmoid | Tanh
+)  # fmt: skip
+IMAGE_LAYERS = (Conv, MaxPool, AveragePool, GlobalAveragePool, Flatten)
+Shape = tuple[int, ...]
 
 
 @dataclass
@@ -91,8 +108,8 @@ class _Site:
         self.params[name] = np.full(shape, value, np.float32)
         return name
 
-    def random(self, name: str, std: float, rows: int, columns: int) -> str:
-        draw = generator(self.seed, len(self.params)).normal(0.0, std, (rows, columns))
+    def random(self, name: str, std: float, *shape: int) -> str:
+        draw = generator(self.seed, len(self.params)).normal(0.0, std, shape)
         self.params[name] = draw.astype(np.float32)
         return name
 
@@ -103,57 +120,109 @@ def sequential(
 ) -> Graph:  # fmt: skip
     """Build a float Graph: an input, then the layers one after the other.
 
+    Samples of several axes become vectors first, unless some layer is one of images; then those
+    are (height, width, channels), and the first Dense flattens what reaches it.
     Parameters are float32, drawn from Philox streams keyed by `seed`.
     Raises UsageError PJ806 where layers do not fit together.
     """
     site = _Site(seed, steps)
     kind = "real" if encoder.kind == "affine" else "spike"
     last = site.node("input", graph_ops.Input(shape=encoder.shape, kind=kind))
-    if len(encoder.shape) > 1:
-        last = site.node("flat", graph_ops.Flatten(), last)
-    last, _ = _stack(site, layers, last, encoder.channels)
+    shape: Shape = encoder.shape
+    if not _has_images(layers):
+        last, shape = _flat(site, last, shape)
+    last, _ = _stack(site, layers, last, shape)
     return Graph(name, tuple(site.nodes), last, encoder, readout, site.params, steps=steps)
 
 
-def _stack(site: _Site, layers: Sequence[Layer], last: str, size: int) -> tuple[str, int]:
+def _has_images(layers: Sequence[Layer]) -> bool:
+    inner = [each for layer in layers if isinstance(layer, Residual) for each in layer.inner]
+    return any(isinstance(layer, IMAGE_LAYERS) for layer in (*layers, *inner))
+
+
+def _stack(site: _Site, layers: Sequence[Layer], last: str, shape: Shape) -> tuple[str, Shape]:
     for layer in layers:
-        last, size = BUILD[type(layer)](site, layer, last, size)
-    return last, size
+        if type(layer) in BUILD:
+            last, shape = BUILD[type(layer)](site, layer, last, shape)
+        else:
+            last, shape = _unary(site, layer, last, shape)
+    return last, shape
 
 
-def _dense(site: _Site, layer: Dense, last: str, size: int) -> tuple[str, int]:
+def _flat(site: _Site, last: str, shape: Shape) -> tuple[str, Shape]:
+    """Flatten what is not a vector yet."""
+    if len(shape) == 1:
+        return last, shape
+    name = site.name("flat") if any(n.name == "flat" for n in site.nodes) else "flat"
+    return site.node(name, graph_ops.Flatten(), last), (int(np.prod(shape)),)
+
+
+def _unary(site: _Site, layer: Layer, last: str, shape: Shape) -> tuple[str, Shape]:
+    """Layers without parameters.  Raises UsageError PJ806 where the shape is not theirs."""
+    prefix, op = made(layer)
+    try:
+        out = op.out_type(TensorType(shape)).shape
+    except ValueError as error:
+        raise UsageError(Fault("PJ806", str(error))) from None
+    return site.node(site.name(prefix), op, last), out
+
+
+def _std(layer: Dense | Conv, fan_in: int, fan_out: int) -> float:
     if layer.init not in STD:
         raise UsageError(Fault("PJ806", f"init={layer.init!r} is none of {sorted(STD)}"))
+    return STD[layer.init](fan_in, fan_out)
+
+
+def _dense(site: _Site, layer: Dense, last: str, shape: Shape) -> tuple[str, Shape]:
+    last, (size,) = _flat(site, last, shape)
+    std = _std(layer, size, layer.features)
     name = site.name("fc")
-    std = STD[layer.init](size, layer.features)
     weight = site.random(f"{name}.weight", std, layer.features, size)
     bias = site.constant(f"{name}.bias", 0.0, layer.features) if layer.bias else None
     op = graph_ops.Dense(weight=weight, bias=bias, features=layer.features)
-    return site.node(name, op, last), layer.features
+    return site.node(name, op, last), (layer.features,)
 
 
-def _batch_norm(site: _Site, layer: BatchNorm, last: str, size: int) -> tuple[str, int]:
+def _conv(site: _Site, layer: Conv, last: str, shape: Shape) -> tuple[str, Shape]:
+    op = layer.op(shape)
+    taps = op.kernel[0] * op.kernel[1]
+    inputs = shape[2] // layer.groups
+    std = _std(layer, inputs * taps, layer.features // layer.groups * taps)
+    name = site.name("conv")
+    weight = site.random(f"{name}.weight", std, layer.features, inputs, *op.kernel)
+    bias = site.constant(f"{name}.bias", 0.0, layer.features) if layer.bias else None
+    op = replace(op, weight=weight, bias=bias)
+    return site.node(name, op, last), op.out_type(TensorType(shape)).shape
+
+
+def _batch_norm(site: _Site, layer: BatchNorm, last: str, shape: Shape) -> tuple[str, Shape]:
     name = site.name("bn")
     start = {"gain": 1.0, "shift": 0.0, "mean": 0.0, "variance": 1.0}
-    names = {what: site.constant(f"{name}.{what}", v, size) for what, v in start.items()}
-    return site.node(name, graph_ops.BatchNorm(eps=layer.eps, **names), last), size
+    names = {what: site.constant(f"{name}.{what}", v, shape[-1]) for what, v in start.items()}
+    return site.node(name, graph_ops.BatchNorm(eps=layer.eps, **names), last), shape
 
 
-def _relu(site: _Site, layer: Relu, last: str, size: int) -> tuple[str, int]:
-    return site.node(site.name("relu"), graph_ops.Relu(), last), size
+def _relu(site: _Site, layer: Relu, last: str, shape: Shape) -> tuple[str, Shape]:
+    return site.node(site.name("relu"), graph_ops.Relu(), last), shape
 
 
-def _residual(site: _Site, layer: Residual, last: str, size: int) -> tuple[str, int]:
-    inner, features = _stack(site, layer.inner, last, size)
-    if features != size:
-        raise UsageError(Fault(
-            "PJ806", f"a Residual turns {size} features into {features}",
-            fix=f"end it with Dense({size})",
-        ))  # fmt: skip
-    return site.node(site.name("add"), graph_ops.Add(), inner, last), size
+def _residual(site: _Site, layer: Residual, last: str, shape: Shape) -> tuple[str, Shape]:
+    inner, found = _stack(site, layer.inner, last, shape)
+    if found != shape:
+        raise UsageError(Fault("PJ806", *_residual_words(shape, found)))
+    return site.node(site.name("add"), graph_ops.Add(), inner, last), shape
 
 
-def _cuba(site: _Site, layer: CubaLif, last: str, size: int) -> tuple[str, int]:
+def _residual_words(shape: Shape, found: Shape) -> tuple[str, str, str]:
+    """(what, where, fix) for inner layers that change the shape."""
+    if len(shape) == len(found) == 1:
+        what = f"a Residual turns {shape[0]} features into {found[0]}"
+        return what, "", f"end it with Dense({shape[0]})"
+    return f"a Residual turns {list(shape)} into {list(found)}", "", "layers that keep the shape"
+
+
+def _cuba(site: _Site, layer: CubaLif, last: str, shape: Shape) -> tuple[str, Shape]:
+    last, (size,) = _flat(site, last, shape)
     name, synapse, n = site.name("lif"), site.name("fc"), layer.features
     inputs = (_synapse(site, layer, synapse, last, size, layer.rate),)
     if layer.recurrent:
@@ -167,7 +236,7 @@ def _cuba(site: _Site, layer: CubaLif, last: str, size: int) -> tuple[str, int]:
         bias=site.constant(f"{name}.bias", 0.0, n) if layer.bias else None,
         refractory=layer.refractory,
     )
-    return site.node(name, op, *inputs), n
+    return site.node(name, op, *inputs), (n,)
 
 
 def _synapse(site: _Site, layer: CubaLif, name: str, source: str, size: int, rate: float) -> str:
@@ -181,4 +250,5 @@ def _synapse(site: _Site, layer: CubaLif, name: str, source: str, size: int, rat
 
 BUILD = {
     Dense: _dense, BatchNorm: _batch_norm, Relu: _relu, Residual: _residual, CubaLif: _cuba,
+    Conv: _conv,
 }  # fmt: skip

@@ -8,16 +8,29 @@ import numpy as np
 
 from picojoule.fixed.profile import SPIKING
 from picojoule.graph import Graph, Node
+from picojoule.graph.derive import by_row
 from picojoule.graph.ops import (
+    IMAGE_INTEGERS,
+    OPS,
     Add,
+    AveragePool,
+    Concat,
+    Conv,
     CubaLif,
     Dense,
     IntAdd,
+    IntAveragePool,
+    IntConcat,
+    IntConv2d,
     IntCuba,
     IntDense,
+    IntLookup,
+    IntMaxPool,
     IntSynapse,
+    MaxPool,
     Relu,
 )
+from picojoule.graph.types import Op
 from picojoule.passes.canonicalise import fresh
 
 NEGLIGIBLE = 2.0**-33  # a term of an IntAdd below this share of the other scales to 0
@@ -32,7 +45,7 @@ def as_real(graph: Graph) -> Graph:
     reals = {name: real(graph, name) for name in graph.pinned}
     whole = graph
     graph = replace(graph.with_params(reals), pinned={})
-    for name in whole.names(IntDense, IntAdd, IntSynapse, IntCuba):
+    for name in whole.names(IntDense, IntAdd, *IMAGE_INTEGERS, IntSynapse, IntCuba):
         graph = _CHANGE[type(whole[name].op)](graph, whole, name)
     return graph
 
@@ -44,8 +57,8 @@ def real(graph: Graph, name: str) -> np.ndarray:
     if pin is None or pin.scale is None:
         return values
     step = np.asarray(pin.scale.step)
-    if pin.scale.axis == 0 and values.ndim == 2:
-        step = step[:, None]
+    if pin.scale.axis == 0:
+        step = by_row(step, values.ndim)
     return step * (values - pin.scale.zero)
 
 
@@ -53,20 +66,43 @@ def _value(graph: Graph, name: str) -> np.ndarray:
     return np.asarray(graph.value(name), np.float64)
 
 
-def _dense(graph: Graph, whole: Graph, name: str) -> Graph:
+def _product(graph: Graph, whole: Graph, name: str) -> Graph:
     op = whole[name].op
-    assert isinstance(op, IntDense)
+    assert isinstance(op, IntDense | IntConv2d)
     step_w = np.broadcast_to(_value(whole, op.step_w), (op.features,))
-    step = _value(whole, op.step_in) * step_w
+    step, weight = _value(whole, op.step_in) * step_w, _value(whole, op.weight)
     graph = graph.with_params(
         {
-            f"{name}.weight_real": _value(whole, op.weight) * step_w[:, None],
+            f"{name}.weight_real": weight * by_row(step_w, weight.ndim),
             f"{name}.bias_real": _value(whole, op.bias) * step,
         }
     )
-    made = Dense(weight=f"{name}.weight_real", bias=f"{name}.bias_real", features=op.features)
+    named = {"weight": f"{name}.weight_real", "bias": f"{name}.bias_real"}
     rectifies = op.multiplier is not None and op.low == op.zero
+    if isinstance(op, IntDense):
+        return _put(graph, name, Dense(features=op.features, **named), rectifies)
+    made = Conv(
+        features=op.features, kernel=op.kernel, stride=op.stride, padding=op.padding,
+        dilation=op.dilation, groups=op.groups, **named,
+    )  # fmt: skip
     return _put(graph, name, made, rectifies)
+
+
+def _pool(graph: Graph, whole: Graph, name: str) -> Graph:
+    op = whole[name].op
+    assert isinstance(op, IntMaxPool | IntAveragePool)
+    window = {"kernel": op.kernel, "stride": op.stride, "padding": op.padding}
+    if isinstance(op, IntMaxPool):
+        return graph.swap(name, MaxPool(**window))
+    return _put(graph, name, AveragePool(count_padding=True, **window), op.low == op.zero)
+
+
+def _lookup(graph: Graph, whole: Graph, name: str) -> Graph:
+    op = whole[name].op
+    assert isinstance(op, IntLookup)
+    field = {"LeakyRelu": "slope", "Elu": "alpha"}.get(op.function)
+    made: Op = OPS[op.function](**({} if field is None else {field: op.argument}))
+    return graph.swap(name, made)
 
 
 def _add(graph: Graph, whole: Graph, name: str) -> Graph:
@@ -77,7 +113,7 @@ def _add(graph: Graph, whole: Graph, name: str) -> Graph:
     return _put(graph, name, Add(), op.low == op.zero)
 
 
-def _put(graph: Graph, name: str, op: Dense | Add, rectifies: bool) -> Graph:
+def _put(graph: Graph, name: str, op: Op, rectifies: bool) -> Graph:
     if not rectifies:
         return graph.swap(name, op)
     inner = fresh(graph, f"{name}_sum")
@@ -114,4 +150,8 @@ def _cuba(graph: Graph, whole: Graph, name: str) -> Graph:
     return graph.swap(name, lif)
 
 
-_CHANGE = {IntDense: _dense, IntAdd: _add, IntSynapse: _synapse, IntCuba: _cuba}
+_CHANGE = {
+    IntDense: _product, IntConv2d: _product, IntAdd: _add, IntSynapse: _synapse, IntCuba: _cuba,
+    IntMaxPool: _pool, IntAveragePool: _pool, IntLookup: _lookup,
+    IntConcat: lambda graph, _, name: graph.swap(name, Concat()),
+}  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from picojoule.errors import Fault
 from picojoule.graph import Graph
-from picojoule.graph.ops import IntDense, IntSynapse
+from picojoule.graph.ops import IntConv2d, IntDense, IntSynapse
 from picojoule.target import Target
 
 SIGNED_MIN = 2  # one bit of a mixed-sign weight is a sign and nothing else
@@ -46,7 +46,7 @@ def bits_faults(target: Target, bits: int | None, activation_bits: int | None) -
 def stored_bits_faults(graph: Graph, bits: int | None) -> list[Fault]:
     """PJ806 where other bits are asked for than a quantized network has already."""
     stored = {n.op.bits for n in graph.nodes if isinstance(n.op, IntSynapse)}
-    stored |= {n.op.weight_bits for n in graph.nodes if isinstance(n.op, IntDense)}
+    stored |= {n.op.weight_bits for n in graph.nodes if isinstance(n.op, IntDense | IntConv2d)}
     if bits is None or not stored or max(stored) == bits:
         return []
     what = f"{graph.name!r} is quantized to {max(stored)} weight bits already, not {bits}"

@@ -8,13 +8,18 @@ from picojoule.graph import Graph, Node
 from picojoule.graph.ops import (
     SYNAPSES,
     Add,
+    AveragePool,
+    Conv,
     CubaLif,
     Delay,
     Dense,
     Flatten,
+    GlobalAveragePool,
     IntCuba,
     IntNeuron,
+    MaxPool,
     Relu,
+    Softmax,
 )
 
 NEURONS = (CubaLif, IntCuba, IntNeuron)
@@ -25,11 +30,14 @@ def canonicalise(graph: Graph) -> Graph:
 
     Leaves: no Flatten of a vector; no Relu of a Relu; no Delay of a Delay that nothing else
     reads; no Delay behind a Dense without bias; no Add of currents between Dense and neurons;
-    each synapse group (Dense, IntSynapse, ...) that feeds neurons feeds one population, once.
+    each synapse group (Dense, IntSynapse, ...) that feeds neurons feeds one population, once;
+    no Softmax as the answer of an argmax; no GlobalAveragePool, but a pool of the whole image; no
+    Relu behind a MaxPool, or behind the Flatten of an image, that nothing else reads.
     Values change only by float rounding.
     """
     for change in (
-        _drop_flattens, _drop_relus, _spread_sums, _delay_spikes, _join_delays, _split_groups,
+        _drop_softmax, _pool_images, _relus_first, _drop_flattens, _drop_relus, _spread_sums,
+        _delay_spikes, _join_delays, _split_groups,
     ):  # fmt: skip
         graph = change(graph)
     return graph
@@ -49,6 +57,58 @@ def only_reader(graph: Graph, name: str) -> Node | None:
     readers = graph.readers(name)
     alone = len(readers) == 1 and readers[0].inputs.count(name) == 1 and graph.output != name
     return readers[0] if alone else None
+
+
+def _drop_softmax(graph: Graph) -> Graph:
+    """The largest of the numbers stays the largest of their probabilities."""
+    answer = isinstance(graph[graph.output].op, Softmax) and not graph.readers(graph.output)
+    return graph.bypass(graph.output) if answer and graph.readout.kind == "argmax" else graph
+
+
+def _pool_images(graph: Graph) -> Graph:
+    """The mean keeps its name; a Flatten behind it makes the vector that others read."""
+    for name in graph.names(GlobalAveragePool):
+        shape = graph.types[graph[name].inputs[0]].shape
+        flat = fresh(graph, f"{name}_flat")
+        for reader in graph.readers(name):
+            inputs = tuple(flat if i == name else i for i in reader.inputs)
+            graph = graph.swap(reader.name, reader.op, inputs)
+        output = flat if graph.output == name else graph.output
+        graph = graph.swap(name, AveragePool(kernel=shape[:2])).add(Node(flat, Flatten(), (name,)))
+        graph = replace(graph, output=output)
+    return graph
+
+
+def _relus_first(graph: Graph) -> Graph:
+    """Next to the layer that feeds it, a Relu is free: it becomes the clamp of that layer."""
+    for name in graph.names(Relu):
+        while (before := _passed_through(graph, name)) is not None:
+            graph = _exchange(graph, before, name)
+    return graph
+
+
+def _passed_through(graph: Graph, relu: str) -> str | None:
+    """The pool, or Flatten of an image, that a Relu alone reads."""
+    source = graph[graph[relu].inputs[0]]
+    if not isinstance(source.op, MaxPool | Flatten) or only_reader(graph, source.name) is None:
+        return None
+    feeds = graph[source.inputs[0]].op
+    flat = isinstance(source.op, Flatten)
+    return None if flat and not isinstance(feeds, Conv | AveragePool | MaxPool) else source.name
+
+
+def _exchange(graph: Graph, first: str, second: str) -> Graph:
+    """Two nodes in a row change places; whatever read the second reads the first."""
+    nodes = []
+    for node in graph.nodes:
+        inputs = tuple(first if i == second else i for i in node.inputs)
+        if node.name == first:
+            inputs = (second,)
+        elif node.name == second:
+            inputs = graph[first].inputs
+        nodes.append(replace(node, inputs=inputs))
+    output = first if graph.output == second else graph.output
+    return replace(graph, nodes=tuple(nodes), output=output)
 
 
 def _drop_flattens(graph: Graph) -> Graph:

@@ -12,7 +12,16 @@ from picojoule.fixed.neurons import KINDS
 from picojoule.fixed.profile import SPIKING
 from picojoule.graph import Graph, Node, Pinned
 from picojoule.graph.graph import constants_used
-from picojoule.graph.ops import SYNAPSES, IntAdd, IntCuba, IntDense, IntNeuron
+from picojoule.graph.ops import (
+    SYNAPSES,
+    IntAdd,
+    IntAveragePool,
+    IntConv2d,
+    IntCuba,
+    IntDense,
+    IntLookup,
+    IntNeuron,
+)
 
 SYNAPSE_FORMATS = {  # mantissas of mixed sign, -256..255; delays of 6 bits; else list indices
     "weight": Format(9), "delays": Format(6, signed=False),
@@ -50,8 +59,12 @@ def freeze(graph: Graph) -> Graph:
 def field_format(node: Node, field: str) -> Format:
     """The format of a register or constant of an Int node."""
     op = node.op
-    if isinstance(op, IntDense):
+    if isinstance(op, IntDense | IntConv2d):
         return {"weight": Format(op.weight_bits), "exponent": Format(8)}.get(field, Format(32))
+    if isinstance(op, IntAveragePool):
+        return {"exponent": Format(8)}.get(field, Format(32))
+    if isinstance(op, IntLookup):
+        return range_format(op.low, op.high)
     if isinstance(op, IntAdd):
         return Format(32)
     if isinstance(op, SYNAPSES):
@@ -62,6 +75,13 @@ def field_format(node: Node, field: str) -> Format:
         return Format(SPIKING[op.profile].bias_mantissa_max.bit_length() + 1)
     bits = max(high.bit_length(), (~low).bit_length() if low < 0 else 0)
     return Format(bits + (low < 0), signed=low < 0)
+
+
+def range_format(low: int, high: int) -> Format:
+    """The narrowest format of integers low..high."""
+    if low >= 0:
+        return Format(high.bit_length(), signed=False)
+    return Format(1 + max((~low).bit_length(), high.bit_length()))
 
 
 def register_range(node: Node, field: str) -> tuple[int, int]:
@@ -85,7 +105,7 @@ def register_range(node: Node, field: str) -> tuple[int, int]:
 def _scale(graph: Graph, node: Node, field: str) -> Scale | None:
     """What one unit of an integer means, where it means a number of the network."""
     op = node.op
-    if isinstance(op, IntDense) and field in ("weight", "bias"):
+    if isinstance(op, IntDense | IntConv2d) and field in ("weight", "bias"):
         step_in = graph.value(op.step_in) if field == "bias" else 1.0
         steps = np.broadcast_to(step_in * graph.value(op.step_w), (op.features,))
         return Scale(tuple(float(s) for s in steps), axis=0)

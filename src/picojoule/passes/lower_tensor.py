@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 
 from picojoule.errors import CheckError, Fault
 from picojoule.fixed.format import Scale
 from picojoule.graph import Graph
-from picojoule.graph.ops import Flatten, IntAdd, IntDense
-from picojoule.passes.draft import Draft
-from picojoule.passes.freeze import field_format
+from picojoule.graph.ops import Flatten, IntAdd, IntAveragePool, IntConv2d, IntDense
+from picojoule.passes.lower_image import LOWER_IMAGE
+from picojoule.passes.tensor_site import (
+    TensorSite,
+    Value,
+    dram_constants,
+    load_constant,
+    load_rows,
+    result,
+    scale_of,
+)
 from picojoule.passes.tiles import (
     ACCUMULATOR,
     Tile,
@@ -26,30 +34,6 @@ from picojoule.passes.tiles import (
 from picojoule.program import Instruction, Program, Source, Span
 from picojoule.target import Target
 
-CHANNEL_FIELDS = ("weight", "bias", "multiplier", "exponent")
-
-
-@dataclass(frozen=True)
-class _Value:
-    """Where the integers of a node lie, and which instructions must have written them."""
-
-    span: Span
-    written: tuple[int, ...]
-
-
-@dataclass
-class _Site:
-    """A tensor program under construction.
-
-    worked  the last instruction of every tile so far: its weights may then be overwritten
-    """
-
-    graph: Graph
-    target: Target
-    draft: Draft = field(default_factory=Draft)
-    values: dict[str, _Value] = field(default_factory=dict)
-    worked: list[int] = field(default_factory=list)
-
 
 def lower_tensor(graph: Graph, target: Target) -> Program:
     """Write the loads, products, requantizations and the store of a frozen network of Int ops.
@@ -62,16 +46,14 @@ def lower_tensor(graph: Graph, target: Target) -> Program:
     faults = memory_faults(graph, target) + overflow_faults(graph)
     if faults:
         raise CheckError(faults)
-    site, phases = _Site(graph, target), layers(graph)
+    site, phases = TensorSite(graph, target), layers(graph)
     _load_input(site)
     for name in graph.order:
         op, phase = graph[name].op, phases.index(name) if name in phases else 0
         if isinstance(op, Flatten):
             site.values[name] = site.values[graph[name].inputs[0]]
-        elif isinstance(op, IntDense):
-            site.values[name] = _dense(site, name, phase)
-        elif isinstance(op, IntAdd):
-            site.values[name] = _add(site, name, phase)
+        elif type(op) in LOWER:
+            site.values[name] = LOWER[type(op)](site, name, phase)
     _store_output(site, len(phases) - 1)
     return Program(
         name=graph.name, target=target.name, machine=target.machine_digest, kind="tensor",
@@ -84,15 +66,26 @@ def lower_tensor(graph: Graph, target: Target) -> Program:
 
 def overflow_faults(graph: Graph) -> list[Fault]:
     """PJ210 for each layer whose 32-bit sums could overflow, whatever its input."""
-    return [f for name in graph.names(IntDense) for f in _overflow(graph, name)]
+    found = [f for name in graph.names(IntDense, IntConv2d) for f in _overflow(graph, name)]
+    return found + [f for name in graph.names(IntAveragePool) for f in _pool_overflow(graph, name)]
+
+
+def _pool_overflow(graph: Graph, name: str) -> list[Fault]:
+    op, source = graph[name].op, value_format(graph, graph[name].inputs[0])
+    assert isinstance(op, IntAveragePool)
+    largest = max(source.high - op.zero_in, op.zero_in - source.low)
+    return _too_large(name, op.kernel[0] * op.kernel[1] * largest)
 
 
 def _overflow(graph: Graph, name: str) -> list[Fault]:
     op, source = graph[name].op, value_format(graph, graph[name].inputs[0])
-    assert isinstance(op, IntDense)
+    assert isinstance(op, IntDense | IntConv2d)
     largest = max(source.high - op.zero_in, op.zero_in - source.low)
-    weight = np.abs(np.asarray(graph.value(op.weight), np.int64)).sum(axis=1)
-    bound = int((largest * weight + np.abs(graph.value(op.bias))).max())
+    weight = np.abs(np.asarray(graph.value(op.weight), np.int64)).reshape(op.features, -1)
+    return _too_large(name, int((largest * weight.sum(1) + np.abs(graph.value(op.bias))).max()))
+
+
+def _too_large(name: str, bound: int) -> list[Fault]:
     if bound <= ACCUMULATOR.high:
         return []
     return [Fault(
@@ -104,7 +97,7 @@ def _overflow(graph: Graph, name: str) -> list[Fault]:
 # ------------------------------------------------------------------------------- instructions
 
 
-def _load_input(site: _Site) -> None:
+def _load_input(site: TensorSite) -> None:
     graph, draft = site.graph, site.draft
     name, form, size = graph.input.name, graph.encoder.format, graph.encoder.channels
     host = draft.region("input", "host", -1, form, (size,), "input")
@@ -114,10 +107,10 @@ def _load_input(site: _Site) -> None:
     ))  # fmt: skip
     scale = Scale((graph.encoder.step,), graph.encoder.zero)
     draft.source.append(Source(chip.region, 0, size, name, "output", 0, scale))
-    site.values[name] = _Value(chip, (load,))
+    site.values[name] = Value(chip, (load,))
 
 
-def _store_output(site: _Site, phase: int) -> None:
+def _store_output(site: TensorSite, phase: int) -> None:
     value, form = site.values[site.graph.output], value_format(site.graph, site.graph.output)
     size = value.span.size
     host = site.draft.region("output", "host", -1, form, (size,), "output")
@@ -125,21 +118,11 @@ def _store_output(site: _Site, phase: int) -> None:
         op="store", core=0, reads=(value.span,), writes=(host,),
         args=(packed_bytes(size, form.bits),), after=value.written, phase=phase,
     ))  # fmt: skip
-    scale = _scale(site.graph, site.graph.output)
+    scale = scale_of(site.graph, site.graph.output)
     site.draft.source.append(Source("output", 0, size, site.graph.output, "answer", 0, scale))
 
 
-def _scale(graph: Graph, name: str) -> Scale | None:
-    """What one unit of a node's integers means."""
-    op = graph[name].op
-    if isinstance(op, IntDense) and op.multiplier is None:
-        steps = graph.value(op.step_in) * np.broadcast_to(graph.value(op.step_w), (op.features,))
-        return Scale(tuple(float(s) for s in steps), axis=0)
-    step = getattr(op, "step_out", None)
-    return Scale((float(graph.value(step)),), getattr(op, "zero", 0)) if step else None
-
-
-def _dense(site: _Site, name: str, phase: int) -> _Value:
+def _dense(site: TensorSite, name: str, phase: int) -> Value:
     graph, draft, op = site.graph, site.draft, site.graph[name].op
     assert isinstance(op, IntDense)
     x = site.values[graph[name].inputs[0]]
@@ -149,39 +132,27 @@ def _dense(site: _Site, name: str, phase: int) -> _Value:
         out = draft.region(
             f"{name}.y", "sram_input", 0, value_format(graph, name), (op.features,), "buffer"
         )
-    draft.source.append(Source(out.region, 0, op.features, name, "output", 0, _scale(graph, name)))
-    dram = _dram_constants(site, name)
+    draft.source.append(
+        Source(out.region, 0, op.features, name, "output", 0, scale_of(graph, name))
+    )
+    dram = dram_constants(site, name)
     cut = tiles(site.target, x.span.size, op.features, op.weight_bits)
     written = tuple(
         _tile(site, name, k, tile, dram, (x, acc, out), phase) for k, tile in enumerate(cut)
     )
-    return _Value(out, written)
-
-
-def _dram_constants(site: _Site, name: str) -> dict[str, Span]:
-    """The constants of a layer in DRAM, by field."""
-    graph, draft, node, found = site.graph, site.draft, site.graph[name], {}
-    for what, constant in graph.constants(node).items():
-        if what not in CHANNEL_FIELDS:
-            continue
-        shape = node.op.shapes(graph.types[node.inputs[0]])[what]
-        values = np.broadcast_to(graph.value(constant), shape)
-        pin = graph.pinned[constant]
-        found[what] = draft.constant(f"{name}.{what}", "dram", 0, field_format(node, what), values)
-        draft.source.append(Source(found[what].region, 0, values.size, name, what, 0, pin.scale))
-    return found
+    return Value(out, written)
 
 
 def _tile(
-    site: _Site, name: str, number: int, tile: Tile, dram: dict[str, Span],
-    places: tuple[_Value, Span, Span], phase: int,
+    site: TensorSite, name: str, number: int, tile: Tile, dram: dict[str, Span],
+    places: tuple[Value, Span, Span], phase: int,
 ) -> int:  # fmt: skip
     """One tile: load its constants, multiply, requantize; the index of its last instruction."""
     draft, op = site.draft, site.graph[name].op
     assert isinstance(op, IntDense)
     x, acc, out = places
     loaded = {
-        what: _load(site, f"{name}.{what}.tile{number}", span, tile, phase)
+        what: load_rows(site, f"{name}.{what}.tile{number}", span, tile, phase)
         for what, span in dram.items()
     }
     fold = folds(site.target, x.span.size, tile.stop - tile.start)
@@ -204,35 +175,21 @@ def _tile(
     return last
 
 
-def _load(site: _Site, name: str, dram: Span, tile: Tile, phase: int) -> _Value:
-    """Bring rows of a constant into the filter memory, once the tile before the last is done."""
-    source, count = site.draft.regions[dram.region], tile.stop - tile.start
-    shape = (count, *source.shape[1:])
-    chip = site.draft.region(name, "sram_weight", 0, source.format, shape, "buffer")
-    size = packed_bytes(int(np.prod(shape)), source.format.bits)
-    index = site.draft.emit(Instruction(
-        op="load", core=0, reads=(Span(dram.region, tile.start, tile.stop),), writes=(chip,),
-        args=(size,), after=tuple(site.worked[-2:-1]), phase=phase,
-    ))  # fmt: skip
-    return _Value(chip, (index,))
-
-
-def _add(site: _Site, name: str, phase: int) -> _Value:
+def _add(site: TensorSite, name: str, phase: int) -> Value:
     graph, draft, op = site.graph, site.draft, site.graph[name].op
     assert isinstance(op, IntAdd)
     a, b = (site.values[i] for i in graph[name].inputs)
-    values = graph.value(op.scaling)
-    stored = draft.constant(
-        f"{name}.scaling", "dram", 0, field_format(graph[name], "scaling"), values
-    )
-    scaling = _load(site, f"{name}.scaling.tile0", stored, Tile(0, stored.size), phase)
-    size = graph.types[name].size
-    y = draft.region(f"{name}.y", "sram_input", 0, value_format(graph, name), (size,), "buffer")
-    draft.source.append(Source(y.region, 0, size, name, "output", 0, _scale(graph, name)))
+    scaling = load_constant(site, name, "scaling", graph.value(op.scaling), phase)
+    y = result(site, name)
     index = draft.emit(Instruction(
         op="add", core=0, reads=(a.span, b.span, scaling.span), writes=(y,),
         args=(op.zero_a, op.zero_b, op.left_shift, op.zero, op.low, op.high,
-              vector_cycles(site.target, size)),
+              vector_cycles(site.target, y.size)),
         after=tuple(sorted({*a.written, *b.written, *scaling.written})), phase=phase,
     ))  # fmt: skip
-    return _Value(y, (index,))
+    return Value(y, (index,))
+
+
+LOWER: dict[type, Callable[[TensorSite, str, int], Value]] = {
+    IntDense: _dense, IntAdd: _add, **LOWER_IMAGE,
+}  # fmt: skip

@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from picojoule.errors import Fault
 from picojoule.fixed.format import Format
 from picojoule.graph import Derivation, Graph
-from picojoule.graph.ops import Dense, Flatten, Input, IntAdd, IntDense, Relu
+from picojoule.graph.ops import (
+    IMAGE_INTEGERS,
+    Add,
+    AveragePool,
+    Concat,
+    Conv,
+    Dense,
+    Flatten,
+    Input,
+    IntAdd,
+    IntConcat,
+    IntConv2d,
+    IntDense,
+    IntMaxPool,
+    MaxPool,
+    Relu,
+)
+from picojoule.graph.ops_image import ACTIVATIONS
+from picojoule.graph.ops_image_int import TABLE_BITS
 from picojoule.passes.as_real import real
 from picojoule.passes.bits import Bits
 from picojoule.passes.canonicalise import fresh, only_reader
+from picojoule.passes.edges import Choice, Edge, activation_faults, signed_range
+from picojoule.passes.quantize_image import (
+    average_pool,
+    concat,
+    int_add,
+    lookup,
+    max_pool,
+    rescale,
+)
 from picojoule.passes.search_steps import one_step, row_steps
 
 INPUT_FORMAT = Format(8)
-NOTHING = 2.0**-64  # a step so small that its term of a sum scales to 0 (rule T4)
-CLIPPED_MAX = 0.5  # a larger share of clipped activations is worth a warning
-
-
-@dataclass(frozen=True)
-class Edge:
-    """What the integers of an edge mean: step (a constant's name), zero point."""
-
-    step: str
-    zero: int = 0
+INTEGERS = (IntDense, IntAdd, *IMAGE_INTEGERS)
 
 
 def quantize_tensor(
     graph: Graph, profile: str, seen: dict[str, np.ndarray], bits: Bits
 ) -> tuple[Graph, list[Fault]]:
-    """Turn Dense, Add and Relu into IntDense and IntAdd; returns also PJ211 faults to warn of.
+    """Turn real ops into Int ops; returns also PJ211 faults to warn of.
 
-    A Relu that alone reads a Dense or an Add becomes its lower clamp; any other becomes an
-    IntAdd of its input and, for nothing, its input again at a step too small to count.
+    A Relu that alone reads a layer with a clamp becomes its lower bound; any other becomes an
+    IntAdd of its input and, for nothing, its input again at a step too small to count.  What
+    feeds a table (LeakyRelu, Elu, Sigmoid, Tanh) has as many bits as the table has inputs.
     """
     faults: list[Fault] = []
     edges: dict[str, Edge] = {}
@@ -44,53 +63,104 @@ def quantize_tensor(
         node = graph[name]
         if isinstance(node.op, Input):
             graph, edges[name] = _input(graph, name, seen)
-        elif isinstance(node.op, Flatten):
+        elif isinstance(node.op, MaxPool):
+            graph, edges[name] = max_pool(graph, name), edges[node.inputs[0]]
+        elif isinstance(node.op, Flatten | IntMaxPool | IntConcat):
             edges[name] = edges[node.inputs[0]]
-        elif isinstance(node.op, IntDense | IntAdd):
-            edges[name] = Edge(node.op.step_out or "", node.op.zero)
+        elif isinstance(node.op, INTEGERS):
+            edges[name] = _standing(node.op)
         else:
             graph, edges[name], found = _layer(graph, name, profile, edges, seen, bits)
             faults += found
     return graph, faults
 
 
+def _standing(op: object) -> Edge:
+    """The edge behind a node that was integer already."""
+    fields = {f: getattr(op, f) for f in ("zero", "low", "high")}
+    return Edge(getattr(op, "step_out", None) or "", **fields)
+
+
 def _input(graph: Graph, name: str, seen: dict[str, np.ndarray]) -> tuple[Graph, Edge]:
     encoder = graph.encoder
-    if not any(isinstance(n.op, IntDense | IntAdd) for n in graph.nodes):
+    if not graph.names(*INTEGERS):
         x = seen[name]
         zero = INPUT_FORMAT.low if x.min() >= 0 else 0
         step = one_step(x, INPUT_FORMAT.low - zero, INPUT_FORMAT.high - zero)
         encoder = replace(encoder, step=step, zero=zero, format=INPUT_FORMAT)
         graph = replace(graph, encoder=encoder)
     graph = graph.with_params({"input.step": np.array(encoder.step)})
-    return graph, Edge("input.step", encoder.zero)
+    form = encoder.format
+    return graph, Edge("input.step", encoder.zero, form.low, form.high)
 
 
 def _layer(
     graph: Graph, name: str, profile: str, edges: dict[str, Edge],
     seen: dict[str, np.ndarray], bits: Bits,
 ) -> tuple[Graph, Edge, list[Fault]]:  # fmt: skip
-    node = graph[name]
     last = _gives_accumulators(graph, name)
-    low, high, values = -(1 << (bits.activation - 1)), (1 << (bits.activation - 1)) - 1, seen[name]
-    reader = only_reader(graph, name)
-    if isinstance(node.op, Relu) or (reader is not None and isinstance(reader.op, Relu)):
-        low, high = 0, (1 << bits.activation) - 1
-    if low == 0 and not isinstance(node.op, Relu) and reader is not None:
-        values = seen[reader.name]
-        graph = graph.bypass(reader.name)
-    clamp = {"low": low, "high": high}
+    graph, low, high, values = _range(graph, name, edges, seen, bits)
+    choice = Choice(profile, {"low": low, "high": high}, values)
     faults: list[Fault] = []
     if not last:
         step = one_step(values, low, high)
         graph = graph.with_params({f"{name}.step_out": np.array(step)})
-        faults = _activation_faults(name, values, step, high)
-    if isinstance(node.op, Dense):
-        graph, found = _dense(graph, name, profile, edges, bits, clamp, last)
+        faults = activation_faults(name, values, step, high)
+    if isinstance(graph[name].op, Dense | Conv):
+        graph, found = _product(graph, name, edges, bits, choice, last)
         faults += found
     else:
-        graph = _add(graph, name, profile, edges, clamp)
-    return graph, Edge(f"{name}.step_out"), faults
+        graph = _without_weights(graph, name, choice, edges)
+    return graph, Edge(f"{name}.step_out", 0, low, high), faults
+
+
+def _range(
+    graph: Graph, name: str, edges: dict[str, Edge], seen: dict[str, np.ndarray], bits: Bits
+) -> tuple[Graph, int, int, np.ndarray]:
+    """Lowest and highest integer of a node, and its values; a Relu behind it is taken in."""
+    node, reader, values = graph[name], only_reader(graph, name), seen[name]
+    wide = any(isinstance(r.op, ACTIVATIONS) for r in _layer_readers(graph, name))
+    width = TABLE_BITS if wide else bits.activation
+    low, high = signed_range(width)
+    taken = reader is not None and isinstance(reader.op, Relu) and not isinstance(node.op, Relu)
+    if taken and reader is not None:
+        values = seen[reader.name]
+        graph = graph.bypass(reader.name)
+    if taken or _positive(node.op, [edges[i] for i in node.inputs]):
+        low, high = 0, (1 << width) - 1
+    return graph, low, high, values
+
+
+def _layer_readers(graph: Graph, name: str) -> list:  # type: ignore[type-arg]
+    """What reads a node, looking through what keeps integers as they are."""
+    found = []
+    for reader in graph.readers(name):
+        through = isinstance(reader.op, Flatten | MaxPool)
+        found += _layer_readers(graph, reader.name) if through else [reader]
+    return found
+
+
+def _positive(op: object, inputs: list[Edge]) -> bool:
+    """Whether a node gives no negative number, whatever reads it."""
+    name = type(op).__name__
+    if name in ("Relu", "Sigmoid"):
+        return True
+    return isinstance(op, AveragePool | Concat) and all(edge.positive for edge in inputs)
+
+
+def _without_weights(graph: Graph, name: str, choice: Choice, edges: dict[str, Edge]) -> Graph:
+    op, inputs, step_out = graph[name].op, graph[name].inputs, f"{name}.step_out"
+    source = edges[inputs[0]]
+    if isinstance(op, Relu):
+        return rescale(graph, name, inputs[0], choice, source, step_out)
+    if isinstance(op, Add):
+        both = (inputs[0], inputs[1])
+        return int_add(graph, name, both, choice, (source, edges[inputs[1]]), step_out)
+    if isinstance(op, AveragePool):
+        return average_pool(graph, name, choice, source)
+    if isinstance(op, Concat):
+        return concat(graph, name, choice, edges)
+    return lookup(graph, name, choice, source)
 
 
 def _gives_accumulators(graph: Graph, name: str) -> bool:
@@ -105,52 +175,59 @@ def _gives_accumulators(graph: Graph, name: str) -> bool:
     return pin is None or pin.scale is None or len(set(pin.scale.step)) == 1
 
 
-def _dense(
-    graph: Graph, name: str, profile: str, edges: dict[str, Edge], bits: Bits,
-    clamp: dict[str, int], last: bool,
-) -> tuple[Graph, list[Fault]]:  # fmt: skip
-    dense, source = graph[name].op, edges[graph[name].inputs[0]]
-    assert isinstance(dense, Dense)
-    graph, weight = _weight(graph, name, dense, bits, last, source.step)
-    graph, bias = _bias(graph, name, dense, source.step)
+def _product(
+    graph: Graph, name: str, edges: dict[str, Edge], bits: Bits, choice: Choice, last: bool
+) -> tuple[Graph, list[Fault]]:
+    layer, source = graph[name].op, edges[graph[name].inputs[0]]
+    assert isinstance(layer, Dense | Conv)
+    graph, weight = _weight(graph, name, layer, bits, last, source.step)
+    graph, bias = _bias(graph, name, layer, source.step)
     steps = (source.step, f"{name}.step_w", f"{name}.step_out")
     scaling: dict[str, str] = {}
     if not last:
         scaling = {f: f"{name}.{f}" for f in ("multiplier", "exponent")}
         graph = graph.with_derived({n: Derivation(f, steps) for f, n in scaling.items()})
         scaling["step_out"] = steps[2]
-    op = IntDense(
+    fields = dict(
         weight=weight, bias=bias, step_in=source.step, step_w=steps[1], zero_in=source.zero,
-        weight_bits=_stored_bits(graph, weight, bits), features=dense.features, profile=profile,
-        **scaling, **clamp,
+        weight_bits=_stored_bits(graph, weight, bits), features=layer.features,
+        profile=choice.profile, **scaling, **choice.clamp,
     )  # fmt: skip
-    return graph.swap(name, op), _weight_faults(graph, name, dense, weight)
+    if isinstance(layer, Conv):
+        op = IntConv2d(
+            kernel=layer.kernel, stride=layer.stride, padding=layer.padding,
+            dilation=layer.dilation, groups=layer.groups, **fields,
+        )  # fmt: skip
+    else:
+        op = IntDense(**fields)
+    return graph.swap(name, op), _weight_faults(graph, name, layer, weight)
 
 
-def _least_step(graph: Graph, dense: Dense, step_in: str) -> float:
+def _least_step(graph: Graph, layer: Dense | Conv, step_in: str) -> float:
     """The weight step below which the largest bias would leave half of the accumulator."""
-    if dense.bias is None or dense.bias in graph.pinned:
+    if layer.bias is None or layer.bias in graph.pinned:
         return 0.0
-    bias = float(np.abs(real(graph, dense.bias)).max(initial=0.0))
+    bias = float(np.abs(real(graph, layer.bias)).max(initial=0.0))
     return bias / (float(graph.value(step_in)) * 2.0**30)
 
 
 def _weight(
-    graph: Graph, name: str, dense: Dense, bits: Bits, last: bool, step_in: str
+    graph: Graph, name: str, layer: Dense | Conv, bits: Bits, last: bool, step_in: str
 ) -> tuple[Graph, str]:
     """A step for each channel, or one for all where accumulators are compared as they are."""
-    pin = graph.pinned.get(dense.weight)
+    pin = graph.pinned.get(layer.weight)
     if pin is not None:
         steps = np.asarray(pin.scale.step if pin.scale else (1.0,))
-        steps = np.broadcast_to(steps, (dense.features,)).copy()
-        return graph.with_params({f"{name}.step_w": steps}), dense.weight
+        steps = np.broadcast_to(steps, (layer.features,)).copy()
+        return graph.with_params({f"{name}.step_w": steps}), layer.weight
     high = (1 << (bits.weight - 1)) - 1
-    values = graph.value(dense.weight)
-    steps = np.array(one_step(values, -high, high)) if last else row_steps(values, -high, high)
-    steps = np.maximum(steps, _least_step(graph, dense, step_in))
+    values = graph.value(layer.weight)
+    rows = np.reshape(values, (len(values), -1))
+    steps = np.array(one_step(rows, -high, high)) if last else row_steps(rows, -high, high)
+    steps = np.maximum(steps, _least_step(graph, layer, step_in))
     graph = graph.with_params({f"{name}.step_w": steps})
     options = (("low", -high), ("high", high))
-    made = Derivation("quantize", (dense.weight, f"{name}.step_w"), options)
+    made = Derivation("quantize", (layer.weight, f"{name}.step_w"), options)
     return graph.with_derived({f"{name}.weight_q": made}), f"{name}.weight_q"
 
 
@@ -159,13 +236,13 @@ def _stored_bits(graph: Graph, weight: str, bits: Bits) -> int:
     return bits.weight if pin is None else pin.format.bits
 
 
-def _bias(graph: Graph, name: str, dense: Dense, step_in: str) -> tuple[Graph, str]:
-    bias = dense.bias
+def _bias(graph: Graph, name: str, layer: Dense | Conv, step_in: str) -> tuple[Graph, str]:
+    bias = layer.bias
     if bias in graph.pinned:
         return graph, str(bias)
     if bias is None:
         bias = fresh(graph.params, f"{name}.bias")
-        graph = graph.with_params({bias: np.zeros(dense.features)})
+        graph = graph.with_params({bias: np.zeros(layer.features)})
     step, low = f"{name}.step_bias", -(1 << 31)
     return graph.with_derived({
         step: Derivation("product", (step_in, f"{name}.step_w")),
@@ -173,38 +250,7 @@ def _bias(graph: Graph, name: str, dense: Dense, step_in: str) -> tuple[Graph, s
     }), f"{name}.bias_q"  # fmt: skip
 
 
-def _add(
-    graph: Graph, name: str, profile: str, edges: dict[str, Edge], clamp: dict[str, int]
-) -> Graph:
-    """An Add, or a Relu as the sum of its input and nothing."""
-    inputs = graph[name].inputs
-    a, b = edges[inputs[0]], edges[inputs[-1]]
-    if isinstance(graph[name].op, Relu):
-        nothing = Derivation("times", (a.step,), (("factor", NOTHING),))
-        graph = graph.with_derived({f"{name}.step_none": nothing})
-        inputs, b = (inputs[0], inputs[0]), Edge(f"{name}.step_none", a.zero)
-    op = IntAdd(
-        scaling=f"{name}.scaling", step_a=a.step, step_b=b.step, step_out=f"{name}.step_out",
-        zero_a=a.zero, zero_b=b.zero, profile=profile, **clamp,
-    )  # fmt: skip
-    options = (("left_shift", op.left_shift),)
-    made = Derivation("add_scaling", (op.step_a, op.step_b, op.step_out), options)
-    return graph.with_derived({op.scaling: made}).swap(name, op, inputs)
-
-
-def _activation_faults(name: str, values: np.ndarray, step: float, high: int) -> list[Fault]:
-    acting = np.any(values != 0)
-    if acting and not np.any(np.rint(values / step)):
-        return [Fault("PJ211", f"every activation of {name!r} quantizes to 0",
-                      fix="more activation bits, or other calibration samples")]  # fmt: skip
-    clipped = float((values / step > high + 0.5).mean())
-    if clipped <= CLIPPED_MAX:
-        return []
-    return [Fault("PJ211", f"{clipped:.0%} of the activations of {name!r} are clipped,"
-                  f" more than {CLIPPED_MAX:.0%}", fix="more activation bits")]  # fmt: skip
-
-
-def _weight_faults(graph: Graph, name: str, dense: Dense, weight: str) -> list[Fault]:
-    if np.any(graph.value(weight)) or not np.any(real(graph, dense.weight)):
+def _weight_faults(graph: Graph, name: str, layer: Dense | Conv, weight: str) -> list[Fault]:
+    if np.any(graph.value(weight)) or not np.any(real(graph, layer.weight)):
         return []
     return [Fault("PJ211", f"every weight of {name!r} quantizes to 0", fix="more weight bits")]

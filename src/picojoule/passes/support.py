@@ -7,19 +7,29 @@ from collections.abc import Iterator
 from picojoule.errors import Fault
 from picojoule.graph import Graph, Node
 from picojoule.graph.ops import (
+    IMAGE_INTEGERS,
     SYNAPSES,
     Add,
+    AveragePool,
     BatchNorm,
+    Concat,
+    Conv,
     CubaLif,
     Delay,
     Dense,
+    Elu,
     Flatten,
     Input,
     IntAdd,
     IntCuba,
     IntDense,
     IntNeuron,
+    LeakyRelu,
+    MaxPool,
     Relu,
+    Sigmoid,
+    Softmax,
+    Tanh,
 )
 from picojoule.target import Target
 
@@ -27,10 +37,14 @@ NEURONS = (CubaLif, IntCuba, IntNeuron)
 GROUPS = (Dense, *SYNAPSES)
 KNOWN: dict[str, tuple[type, ...]] = {
     "spiking": (Input, Flatten, Delay, *GROUPS, *NEURONS),
-    "tensor": (Input, Flatten, Dense, Relu, Add, IntDense, IntAdd),
-}
+    "tensor": (
+        Input, Flatten, Dense, Conv, Relu, LeakyRelu, Elu, Sigmoid, Tanh, MaxPool, AveragePool,
+        Add, Concat, IntDense, IntAdd, *IMAGE_INTEGERS,
+    ),
+}  # fmt: skip
 FIXES = {
-    BatchNorm: "put it right after a Dense that nothing else reads",
+    BatchNorm: "put it right after a Dense or Conv that nothing else reads",
+    Softmax: "make it the last node, with readout 'argmax': then it is left out",
     Relu: "CubaLif neurons instead, or a tensor target",
     CubaLif: "a spiking target such as loihi1",
     IntCuba: "a spiking target such as loihi1",
@@ -44,7 +58,7 @@ def support_faults(graph: Graph, target: Target) -> list[Fault]:
 
     `graph` is canonical, with batch normalization folded (`quantize.prepare`).
     """
-    checks = (_op_faults, _empty_faults, _encoder_faults)
+    checks = (_op_faults, _empty_faults, _encoder_faults, _pool_faults)
     found = [fault for check in checks for fault in check(graph, target)]
     if target.kind == "spiking" and not found:
         found = [*_wiring_faults(graph)]
@@ -74,6 +88,18 @@ def _op_faults(graph: Graph, target: Target) -> Iterator[tuple[str, str]]:
             yield (
                 f"node {name!r} is a {kind}; {target.name!r} can compute {listed}",
                 FIXES.get(type(op), "a target of the other kind"),
+            )
+
+
+def _pool_faults(graph: Graph, target: Target) -> Iterator[tuple[str, str]]:
+    """One multiplier requantizes all windows, so all must have as many elements."""
+    for name in graph.names(AveragePool) if target.kind == "tensor" else ():
+        op = graph[name].op
+        assert isinstance(op, AveragePool)
+        if any(op.padding) and not op.count_padding:
+            yield (
+                f"node {name!r} is an AveragePool whose windows at the border count fewer elements",
+                "count_padding=True, or no padding",
             )
 
 

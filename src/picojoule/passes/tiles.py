@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from picojoule.errors import Fault
 from picojoule.fixed.format import Format
 from picojoule.graph import Graph
-from picojoule.graph.ops import Add, Dense, Flatten, Input, IntAdd, IntDense, Relu
+from picojoule.graph.ops import (
+    IMAGE_INTEGERS,
+    Add,
+    AveragePool,
+    Concat,
+    Conv,
+    Dense,
+    Flatten,
+    Input,
+    IntAdd,
+    IntAveragePool,
+    IntConcat,
+    IntConv2d,
+    IntDense,
+    IntLookup,
+    IntMaxPool,
+    MaxPool,
+    Relu,
+)
+from picojoule.graph.ops_image import ACTIVATIONS
+from picojoule.passes.freeze import range_format
 from picojoule.target import Target
 
 ACCUMULATOR = Format(32)
@@ -47,18 +68,16 @@ def value_format(graph: Graph, name: str) -> Format:
     op = graph[name].op
     if isinstance(op, Input):
         return graph.encoder.format
-    if isinstance(op, Flatten):
+    if isinstance(op, Flatten | IntMaxPool | IntConcat):
         return value_format(graph, graph[name].inputs[0])
-    assert isinstance(op, IntDense | IntAdd)
+    assert isinstance(op, IntDense | IntAdd | IntConv2d | IntAveragePool | IntLookup)
     if isinstance(op, IntDense) and op.multiplier is None:
         return ACCUMULATOR
-    if op.low >= 0:
-        return Format(op.high.bit_length(), signed=False)
-    return Format(1 + max((~op.low).bit_length(), op.high.bit_length()))
+    return range_format(op.low, op.high)
 
 
-def folds(target: Target, inputs: int, outputs: int) -> Folds:
-    """Folds of one vector times (outputs, inputs) weights on the target's array.
+def folds(target: Target, inputs: int, outputs: int, vectors: int = 1) -> Folds:
+    """Folds of some vectors times (outputs, inputs) weights on the target's array.
 
     Source: SCALE-Sim 3.0.0, closed form of its cycles (shared facts: accelerators, 3.2).
     """
@@ -67,10 +86,10 @@ def folds(target: Target, inputs: int, outputs: int) -> Folds:
     rows, columns = array.rows, array.columns
     n, k = -(-outputs // columns), -(-inputs // rows)
     if array.dataflow == "ws":
-        return Folds(n, k, 2 * rows + columns + 1 - 2)
+        return Folds(n, k, 2 * rows + columns + vectors - 2)
     if array.dataflow == "os":
-        return Folds(n, 1, rows + columns + inputs - 2)
-    return Folds(1, k, 2 * rows + columns + outputs - 2)
+        return Folds(n * -(-vectors // rows), 1, rows + columns + inputs - 2)
+    return Folds(-(-vectors // columns), k, 2 * rows + columns + outputs - 2)
 
 
 def tiles(target: Target, inputs: int, outputs: int, bits: int) -> tuple[Tile, ...]:
@@ -96,10 +115,15 @@ def vector_cycles(target: Target, elements: int) -> int:
 
 # --------------------------------------------------------------------------------- does it fit
 
+LAYERS = (
+    Dense, IntDense, Add, IntAdd, Conv, MaxPool, AveragePool, Concat, *ACTIVATIONS,
+    *IMAGE_INTEGERS,
+)  # fmt: skip
+
 
 def layers(graph: Graph) -> tuple[str, ...]:
     """Nodes that become a phase, in order; a Relu works within the phase of its input."""
-    return graph.names(Dense, IntDense, Add, IntAdd)
+    return graph.names(*LAYERS)
 
 
 def memory_faults(
@@ -124,25 +148,38 @@ Misfit = tuple[str, int, str, str]
 def layer_bits(graph: Graph, name: str, bits: int) -> int:
     """Weight bits of a layer: its own, or those that a float one will get."""
     op = graph[name].op
-    return op.weight_bits if isinstance(op, IntDense) else bits
+    return op.weight_bits if isinstance(op, IntDense | IntConv2d) else bits
 
 
 def _weight_faults(graph: Graph, target: Target, bits: int) -> Iterator[Misfit]:
     total = 0
-    for name in graph.names(Dense, IntDense):
-        inputs, outputs = graph.types[graph[name].inputs[0]].size, graph.types[name].size
+    for name in graph.names(Dense, IntDense, Conv, IntConv2d):
+        node = graph[name]
+        shape = node.op.shapes(graph.types[node.inputs[0]])["weight"]
+        outputs, inputs = shape[0], math.prod(shape[1:])
         each = layer_bits(graph, name, bits)
         total += packed_bytes(inputs * outputs, each) + PER_CHANNEL_BYTES * outputs
         if not tiles(target, inputs, outputs, each):
             needed = 2 * (packed_bytes(inputs, each) + PER_CHANNEL_BYTES)
             yield (f"two output channels of node {name!r} need", needed, "filter",
                    "fewer inputs to this layer, or fewer weight bits")  # fmt: skip
-        accumulators = ACCUMULATOR.bits // 8 * outputs
+    for name in graph.names(Dense, IntDense, Conv, IntConv2d, AveragePool, IntAveragePool):
+        accumulators = ACCUMULATOR.bits // 8 * _least_accumulators(graph, name)
         if accumulators > room(target, "output"):
             yield (f"the accumulators of node {name!r} need", accumulators, "output",
                    "a narrower layer")  # fmt: skip
     if total > room(target, "dram"):
         yield "all weights together need", total, "dram", "smaller layers, or fewer weight bits"
+
+
+def _least_accumulators(graph: Graph, name: str) -> int:
+    """Accumulators of the smallest tile of a layer, twice where tiles of images take turns."""
+    shape = graph.types[name].shape
+    if len(shape) == 1:
+        return shape[0]
+    pool = isinstance(graph[name].op, AveragePool | IntAveragePool)
+    row = shape[1] * (shape[2] if pool else 1)
+    return min(2 * row, math.prod(shape))
 
 
 def _activation_faults(graph: Graph, target: Target, bits: int) -> Iterator[Misfit]:
@@ -163,7 +200,7 @@ def _edge_bits(graph: Graph, name: str, bits: int) -> int:
     op = graph[name].op
     if name == graph.output and isinstance(op, Dense):
         return 0
-    if isinstance(op, IntDense | IntAdd):
+    if isinstance(op, (IntDense, IntAdd, *IMAGE_INTEGERS)):
         form = value_format(graph, name)
         return 0 if form == ACCUMULATOR else form.bits
     return graph.encoder.format.bits if isinstance(op, Input) else bits

@@ -108,7 +108,7 @@ def _register_values(program: Program, span: Span, operand: str) -> np.ndarray:
 def _limits(program: Program, op: str) -> dict[str, tuple[int, int]]:
     if op in KINDS:
         return _kind_limits(KINDS[op], SPIKING[program.profile])
-    if op == "requantize":
+    if op in ("requantize", "requantize_channels"):
         return {"multiplier": MULTIPLIER, "exponent": EXPONENT}
     return {"scaling": MULTIPLIER} if op == "add" else {}
 

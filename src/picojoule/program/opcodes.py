@@ -80,6 +80,31 @@ _TABLE = (
     # y = requantize(acc, multiplier, exponent, zero, low, high), rule T6
     Opcode("requantize", "compute", "vector", ("acc", "multiplier", "exponent"), ("y",),
            ("zero", "low", "high", "cycles"), "tensor"),
+    # acc[p, q, o] = bias[o] + sum (x[...] - zero_in) weight[o, i, a, b]: rows from `first_row`,
+    # `columns` a row, for output channels first .. of `channels` in `groups`; x is an image
+    # (height, width, ..), 0 - as zero_in - outside (rule T9)
+    # loops: group, fold_n, fold_k
+    Opcode("conv", "compute", "array", ("x", "weight", "bias"), ("acc",),
+           ("zero_in", "height", "width", "stride_y", "stride_x", "top", "left", "dilation_y",
+            "dilation_x", "groups", "channels", "first", "first_row", "columns", "cycles"),
+           "tensor"),
+    # y[p, first + c] = requantize(acc[p, c], multiplier[c], exponent[c], ...), rule T6; y has
+    # `channels` a place, acc as many as there are multipliers
+    Opcode("requantize_channels", "compute", "vector", ("acc", "multiplier", "exponent"), ("y",),
+           ("zero", "low", "high", "channels", "first", "cycles"), "tensor"),
+    # y = the largest of each window of an image, padding aside (rule T10)
+    Opcode("max_pool", "compute", "vector", ("x",), ("y",),
+           ("height", "width", "kernel_y", "kernel_x", "stride_y", "stride_x", "top", "left",
+            "first_row", "columns", "cycles"), "tensor"),
+    # acc = the sum of x - zero_in over each window (rule T11)
+    Opcode("sum_pool", "compute", "vector", ("x",), ("acc",),
+           ("zero_in", "height", "width", "kernel_y", "kernel_x", "stride_y", "stride_x", "top",
+            "left", "first_row", "columns", "cycles"), "tensor"),
+    # y = table[x - first] (rule T12)
+    Opcode("lookup", "compute", "vector", ("x", "table"), ("y",), ("first", "cycles"), "tensor"),
+    # y[p, first + c] = x[p, c]; y has `channels` a place
+    Opcode("place", "compute", "vector", ("x",), ("y",), ("channels", "first", "cycles"),
+           "tensor"),
     # y = add_rescaled(a - zero_a, b - zero_b, ...), rule T7; scaling int (6,)
     Opcode("add", "compute", "vector", ("a", "b", "scaling"), ("y",),
            ("zero_a", "zero_b", "left_shift", "zero", "low", "high", "cycles"), "tensor"),

@@ -17,6 +17,7 @@ from picojoule.program.contents import content_faults, index_faults
 from picojoule.program.opcodes import OPCODES, Opcode
 from picojoule.program.program import Instruction, Program, Region, Source, Span
 from picojoule.program.sums import sum_faults
+from picojoule.program.verify_image import IMAGE_RANGES, IMAGE_SIZES, image_faults
 
 SIZE_MAX = 2**31  # elements of a region: kernels index with int64, files with less
 CORE_MAX = 2**20
@@ -43,7 +44,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "x": ("input", *KEPT), "a": ("input", *KEPT), "b": ("input", *KEPT),
     "acc": (*KEPT, "output"), "y": (*KEPT, "output"),
     "multiplier": ("const", "buffer"), "exponent": ("const", "buffer"),
-    "scaling": ("const", "buffer"),
+    "scaling": ("const", "buffer"), "table": ("const", "buffer"),
 }  # fmt: skip
 MOVED = {
     ("load", "source"): ("const", "input", *KEPT), ("load", "target"): KEPT,
@@ -84,6 +85,7 @@ SIZES: dict[str, Relations] = {
     ),
     "add": (("same", "a", "y"), ("same", "b", "y"), ("six", "scaling", "scaling")),
     "store": (("same", "target", "source"),),
+    **IMAGE_SIZES,
 }  # fmt: skip
 
 
@@ -257,6 +259,7 @@ def _operand_faults(program: Program, instruction: Instruction, opcode: Opcode) 
     if not found and len(pairs) == len(opcode.reads) + len(opcode.writes):
         yield from _size_faults(program, opcode, dict(pairs))
         yield from _core_faults(program, instruction, opcode, dict(pairs))
+        yield from image_faults(program, instruction)
 
 
 def _span_faults(program: Program, opcode: Opcode, name: str, span: Span) -> Iterator[str]:
@@ -338,6 +341,7 @@ def _ranges(program: Program) -> dict[str, tuple[int, int]]:
     """Argument name, or opcode.argument -> lowest and highest value; others are counts."""
     signed = ("zero_in", "zero", "low", "high", "zero_a", "zero_b")
     found = {name: INT32 for name in signed} | {"left_shift": (0, 31), "bytes": (0, 2**48)}
+    found |= IMAGE_RANGES
     profile = SPIKING.get(program.profile)
     return found | (_spiking_ranges(profile) if profile else {})
 

@@ -11,7 +11,7 @@ from picojoule import passes, sim, train
 from picojoule.errors import Fault, UsageError
 from picojoule.fixed.contract import Events
 from picojoule.graph import Graph
-from picojoule.graph.ops import REAL_OPS, IntDense, IntSynapse
+from picojoule.graph.ops import REAL_OPS, IntConv2d, IntDense, IntSynapse
 from picojoule.program import Program
 from picojoule.report.build import make_raster, make_row
 from picojoule.report.data import Accuracy, Report, Row, Use, this_machine
@@ -158,7 +158,8 @@ def _memory_uses(program: Program, target: Target) -> list[Use]:
 def widest_bits(network: Graph) -> int | None:
     """Bits of the weights of a quantized network; None for a float one."""
     found = [node.op.bits for node in network.nodes if isinstance(node.op, IntSynapse)]
-    found += [node.op.weight_bits for node in network.nodes if isinstance(node.op, IntDense)]
+    layers = [n.op for n in network.nodes if isinstance(n.op, IntDense | IntConv2d)]
+    found += [op.weight_bits for op in layers]
     return max(found, default=None)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from picojoule.activity import Activity
 from picojoule.fixed.contract import Encoder, Events
+from picojoule.kernels.blas import one_blas_thread
 from picojoule.kernels.pool import over_blocks
 from picojoule.program import Program
 from picojoule.sim import kinds, layout, reference, spiking, tensor
@@ -147,7 +148,8 @@ def run_tensor(
         seen = {probe: layout.gathered(held, pieces) for probe, pieces in watched.items()}
         return held[name].reshape(stop - start, -1).astype(np.int32), seen
 
-    blocks = over_blocks(len(samples), threads, work, TENSOR_BLOCK)
+    with one_blas_thread():  # the blocks are what threads share
+        blocks = over_blocks(len(samples), threads, work, TENSOR_BLOCK)
     output = _joined([part for part, _ in blocks])
     found = {probe: _joined([seen[probe] for _, seen in blocks]) for probe in watched}
     return output, found, tensor_activity(program, len(samples), detail)

@@ -18,6 +18,7 @@ from picojoule.fixed.profile import SPIKING, SpikingProfile
 from picojoule.program import OPCODES, Instruction, Program, Span
 from picojoule.program.sums import is_raw, readers
 from picojoule.sim import kinds, layout
+from picojoule.sim import reference_image as image
 from picojoule.sim.layout import Block, Piece, arguments, spans
 from picojoule.sim.reference_neurons import ADVANCE, Step, active, draws
 
@@ -281,27 +282,43 @@ def _fan(program: Program) -> dict[str, Array]:
 def forward(program: Program, x: Array) -> Mapping[str, Array]:
     """Run encoded integers (n, ...) through a tensor program: all regions at the end."""
     n = len(x)
-    held = {name: np.zeros((n, *region.shape), np.int64)
+    held = {name: np.broadcast_to(np.int64(0), (n, *region.shape))
             for name, region in program.regions.items()}  # fmt: skip
     for name, array in layout.constants(program).items():
-        held[name][:] = array
+        held[name] = np.broadcast_to(array.astype(np.int64), (n, *array.shape))
     for name, region in program.regions.items():
         if region.role == "input":
-            held[name][:] = x.reshape(n, *region.shape)
+            held[name] = x.reshape(n, *region.shape).astype(np.int64)
     for i in program.instructions:
         operands = [held[s.region][:, s.start : s.stop] for s in i.reads]
         for s in i.writes:
-            held[s.region][:, s.start : s.stop] = _computed(i, operands)
+            made = _computed(i, operands, held[s.region][:, s.start : s.stop])
+            if s.size < program.regions[s.region].shape[0]:
+                whole = held[s.region].copy()
+                whole[:, s.start : s.stop] = made
+                made = whole
+            held[s.region] = made
     return held
 
 
-def _computed(i: Instruction, operands: list[Array]) -> Array:
-    if i.op in ("load", "store"):
+def _computed(i: Instruction, operands: list[Array], before: Array) -> Array:
+    if i.op in ("load", "store", "barrier"):
         return operands[0]
-    args = dict(zip(OPCODES[i.op].args, i.args))
+    args, size = dict(zip(OPCODES[i.op].args, i.args)), before.shape[1]
     if i.op == "matmul":
         x, weight, bias = operands
         return _signed32((x - args["zero_in"]) @ weight[0].T + bias)
+    if i.op == "conv":
+        return _signed32(image.conv(args, size, *operands))
+    if i.op in ("max_pool", "sum_pool"):
+        return _signed32(image.pool(args, size, operands[0], largest=i.op == "max_pool"))
+    if i.op == "lookup":
+        return operands[1][0][operands[0] - args["first"]]
+    if i.op == "place":
+        count = operands[0].shape[1] * args["channels"] // size
+        return image.among(args, before, operands[0].reshape(len(before), -1, count))
+    if i.op == "requantize_channels":
+        return image.among(args, before, image.requantize_channels(args, _scaled, *operands))
     if i.op == "requantize":
         scaled = _scaled(*operands)
     else:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from picojoule.fixed.format import Format
 from picojoule.kernels.tensor import add_array, int_matmul, requantize_array
 from picojoule.program import OPCODES, Instruction, Program, Span
 from picojoule.sim.layout import constants
+from picojoule.sim.tensor_image import RUN_IMAGE, reach
 
 Array = np.ndarray[Any, Any]
 
@@ -38,12 +38,18 @@ class Memory:
             self.held[span.region] = values
             self.own.discard(span.region)
             return
-        before = self.held.get(span.region, np.zeros((1, *region.shape), values.dtype))
-        if span.region not in self.own or len(before) < len(values):
-            shape = (max(len(before), len(values)), *region.shape)
+        self.writable(span, len(values), values.dtype)[:] = values
+
+    def writable(self, span: Span, samples: int, dtype: Any) -> Array:
+        """A view of a span that may be written, for at least as many samples."""
+        region = self.regions[span.region]
+        before = self.held.get(span.region)
+        before = np.zeros((1, *region.shape), dtype) if before is None else before
+        if span.region not in self.own or len(before) < samples:
+            shape = (max(len(before), samples), *region.shape)
             self.held[span.region] = np.broadcast_to(before, shape).copy()
             self.own.add(span.region)
-        self.held[span.region][:, span.start : span.stop] = values
+        return self.held[span.region][:, span.start : span.stop]
 
 
 def forward(program: Program, x: Array) -> Mapping[str, Array]:
@@ -68,14 +74,8 @@ def _matmul(memory: Memory, i: Instruction) -> None:
     zero_in = i.args[0]
     memory[i.writes[0]] = int_matmul(
         memory[x], memory[weight][0], memory[bias][0], zero_in,
-        x_limit=_reach(memory.regions[x.region].format, zero_in),
-        w_limit=_reach(memory.regions[weight.region].format),
+        x_limit=reach(memory.regions[x.region].format, zero_in),
     )  # fmt: skip
-
-
-def _reach(form: Format, zero: int = 0) -> int:
-    """Largest |q - zero| of a format."""
-    return max(abs(form.low - zero), abs(form.high - zero))
 
 
 def _requantize(memory: Memory, i: Instruction) -> None:
@@ -96,4 +96,5 @@ def _add(memory: Memory, i: Instruction) -> None:
 
 RUN: dict[str, Callable[[Memory, Instruction], None]] = {
     "load": _move, "store": _move, "matmul": _matmul, "requantize": _requantize, "add": _add,
+    **RUN_IMAGE,
 }  # fmt: skip

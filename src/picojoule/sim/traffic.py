@@ -14,19 +14,24 @@ Array = np.ndarray[Any, Any]
 
 COMPONENTS = ("array", "vector", "sram", "dram", "chip")
 ACTIONS = ("mac", "cycle", "requantize", "add", "read", "write", "inference")
-CARRIERS = {"matmul": "array", "requantize": "vector", "add": "vector"}
+POOLS = {"max_pool": "add", "sum_pool": "add"}  # of two integers: compared, or added
 
 
 def tensor_activity(program: Program, samples: int, detail: str) -> Activity:
     """Counts of `samples` inferences.
 
     array: mac = outputs x inputs; cycle = the instruction's cycles a fold x its loops
-    vector: requantize, add = elements; cycle likewise
+    vector: requantize, add = elements; for a pool, add = elements times places of its kernel;
+        cycle likewise
     sram, dram: bytes of spans in memories of that name ('sram_input' is sram), packed:
         load, store    their `bytes`, read at the source and written at the target
         matmul         reads its input fold_n times and its weights once; writes its
                        accumulators fold_k times (weight-stationary, one row; SCALE-Sim's
                        closed form).  Neither biases nor re-read partial sums are counted.
+        conv           the same for the image as rows of a matrix (im2col), one a place of the
+                       result: reads places x taps elements fold_n times, padding included
+        max_pool, sum_pool   read every element of every window, write results once
+        lookup, place  read and write their elements once
         requantize add read accumulators or operands once, write results once; constants
                        are not counted
     chip: inference, in the first window
@@ -62,18 +67,49 @@ def _counted(program: Program, i: Instruction) -> list[tuple[str, str, int]]:
         return []
     folds = dict(i.loops)
     cycles = dict(zip(OPCODES[i.op].args, i.args))["cycles"] * prod(folds.values())
-    work = [(CARRIERS[i.op], "cycle", cycles)]
+    if i.op in ("matmul", "conv"):
+        return [("array", "cycle", cycles), *_product(program, i, folds)]
+    work = [("vector", "cycle", cycles)]
+    if i.op in POOLS:
+        return work + _pool(program, i)
     target, size = i.writes[0], i.writes[0].size
-    if i.op == "matmul":
-        x, weight = i.reads[0], i.reads[1]
-        work.append(("array", "mac", size * x.size))
-        work += _bytes(program, x, "read", times=folds.get("fold_n", 1))
-        work += _bytes(program, weight, "read")
-        return work + _bytes(program, target, "write", times=folds.get("fold_k", 1))
-    work.append(("vector", i.op, size))
+    if i.op in ("requantize_channels", "place"):  # they write some channels of their target
+        work += [("vector", "requantize", i.reads[0].size)] if i.op != "place" else []
+        bits = i.reads[0].size * program.regions[target.region].format.bits
+        written = _bytes(program, target, "write", -(-bits // 8))
+        return work + _bytes(program, i.reads[0], "read") + written
+    if i.op != "lookup":
+        work.append(("vector", i.op, size))
     for operand in i.reads[: 2 if i.op == "add" else 1]:
         work += _bytes(program, operand, "read")
     return work + _bytes(program, target, "write")
+
+
+def _product(program: Program, i: Instruction, folds: dict[str, int]) -> list[tuple[str, str, int]]:
+    """A matrix of weights times the input, or times every window of an image."""
+    x, weight, target = i.reads[0], i.reads[1], i.writes[0]
+    taps = prod(program.regions[weight.region].shape[1:])
+    streamed = x.size
+    if i.op == "conv":
+        streamed = target.size // weight.size * taps * folds.get("group", 1)
+    number = -(-streamed * program.regions[x.region].format.bits // 8)
+    return [
+        ("array", "mac", target.size * taps),
+        *_bytes(program, x, "read", number, times=folds.get("fold_n", 1)),
+        *_bytes(program, weight, "read"),
+        *_bytes(program, target, "write", times=folds.get("fold_k", 1)),
+    ]
+
+
+def _pool(program: Program, i: Instruction) -> list[tuple[str, str, int]]:
+    args = dict(zip(OPCODES[i.op].args, i.args))
+    many = i.writes[0].size * args["kernel_y"] * args["kernel_x"]
+    number = -(-many * program.regions[i.reads[0].region].format.bits // 8)
+    return [
+        ("vector", POOLS[i.op], many),
+        *_bytes(program, i.reads[0], "read", number),
+        *_bytes(program, i.writes[0], "write"),
+    ]
 
 
 def _bytes(

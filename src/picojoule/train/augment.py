@@ -55,3 +55,25 @@ def _sampled(images: Array, rows: Array, columns: Array) -> Array:
     upper = wide[image, top, left] * (1 - right) + wide[image, top, left + 1] * right
     lower = wide[image, top + 1, left] * (1 - right) + wide[image, top + 1, left + 1] * right
     return upper * (1 - down) + lower * down
+
+
+def move(pixels: int, *, mirror: bool = False) -> Callable[[Array, np.random.Generator], Array]:
+    """A function that moves each image (n, height, width, ...) by whole pixels at random.
+
+    pixels  at most so many along each axis; zeros come from outside
+    mirror  also swaps left and right of half of the images
+    """
+    return partial(_moved, pixels, mirror)
+
+
+def _moved(pixels: int, mirror: bool, x: Array, rng: np.random.Generator) -> Array:
+    n, height, width = x.shape[:3]
+    edge = ((0, 0), (pixels, pixels), (pixels, pixels), *((0, 0),) * (x.ndim - 3))
+    wide = np.pad(x, edge)
+    down, right = rng.integers(0, 2 * pixels + 1, (2, n))
+    places = np.lib.stride_tricks.sliding_window_view(wide, (height, width), (1, 2))
+    moved = np.moveaxis(places[np.arange(n), down, right], (-2, -1), (1, 2))
+    if mirror:
+        turned = rng.random(n) < 0.5
+        moved[turned] = moved[turned][:, :, ::-1]
+    return np.ascontiguousarray(moved)

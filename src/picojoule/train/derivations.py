@@ -14,7 +14,8 @@ import numpy as np
 
 from picojoule.grad.tape import Tensor, apply, unbroadcast
 from picojoule.graph import Derivation, Graph
-from picojoule.graph.derive import FUNCTIONS
+from picojoule.graph.derive import FUNCTIONS, by_row
+from picojoule.train import method_gradients
 
 Array = np.ndarray
 Inputs = tuple[Array, ...]
@@ -25,7 +26,8 @@ Grads = tuple[Array | None, ...]
 def _fold_bn_weight(inputs: Inputs, options: Options, out: Array, g: Array) -> Grads:
     weight, gain, variance = inputs
     inverse = 1 / np.sqrt(np.asarray(variance, np.float64) + options["eps"])
-    return g * (gain * inverse)[:, None], (g * weight).sum(1) * inverse, None
+    factor = by_row(np.asarray(gain * inverse), np.ndim(weight))
+    return g * factor, (g * weight).reshape(len(weight), -1).sum(1) * inverse, None
 
 
 def _fold_bn_bias(inputs: Inputs, options: Options, out: Array, g: Array) -> Grads:
@@ -64,8 +66,7 @@ def lsq_scale(count: int, high: int) -> float:
 
 def _quantize(inputs: Inputs, options: Options, out: Array, g: Array) -> Grads:
     x, step = inputs
-    rows = np.ndim(step) == 1 and np.ndim(x) == 2
-    wide = np.asarray(step, np.float64)[:, None] if rows else np.asarray(step, np.float64)
+    wide = by_row(np.asarray(step, np.float64), np.ndim(x))
     exact = x / wide
     inside = (exact >= options["low"]) & (exact <= options["high"])
     each = step_gradient(g, out, exact, inside)
@@ -93,8 +94,9 @@ VJPS: dict[str, Callable[[Inputs, Options, Array, Array], Grads]] = {
     "fold_bn_weight": _fold_bn_weight, "fold_bn_bias": _fold_bn_bias, "times": _times,
     "product": _product, "total": _total, "quantize": _quantize, "mantissa": _mantissa,
     "decay_register": _decay_register, "multiplier": _none, "exponent": _none,
-    "add_scaling": _none,
-}  # fmt: skip
+    "add_scaling": _none, "mean_multiplier": _none, "mean_exponent": _none,
+    "lookup_table": _none,
+} | method_gradients.VJPS  # fmt: skip
 
 
 def _forward(made: Derivation, *inputs: Array) -> tuple[Array, Any]:

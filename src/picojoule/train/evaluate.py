@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def evaluate_outputs(
 def _outputs(model: Model, known: dict[str, Tensor], x: Array) -> dict[str, Array]:
     if model.flat is None:
         values = tensor.evaluate(model.graph, known, x, training=False)
-        return {"output": values.of[model.graph.output].data}
+        return {"output": values.of[model.graph.output].data.reshape(len(x), -1)}
     record = _record(model, known, x)
     wiring = model.flat.wiring
     found = {"spikes": spiking.spikes(wiring, record)}
@@ -53,7 +54,7 @@ def _outputs(model: Model, known: dict[str, Tensor], x: Array) -> dict[str, Arra
     return found
 
 
-def _record(model: Model, known: dict[str, Tensor], x: Array | Events) -> Record:
+def _record(model: Model, known: Mapping[str, Tensor], x: Array | Events) -> Record:
     flat, graph = model.flat, model.graph
     assert flat is not None
     names, places = spiking.places_of(graph, flat)
@@ -87,12 +88,17 @@ def accuracy(graph: Graph, x: Array, y: Array) -> float:
 
 def firing_rates(graph: Graph, x: Array) -> dict[str, float]:
     """Spikes a neuron and step of each population of a spiking graph."""
-    model = prepare(graph)
-    assert model.flat is not None
     known = constants(graph, {name: Tensor(a) for name, a in graph.params.items()})
+    spikes = population_spikes(prepare(graph), known, x)
+    return {name: float(fired.mean()) for name, fired in spikes.items()}
+
+
+def population_spikes(model: Model, known: Mapping[str, Tensor], x: Array) -> dict[str, Array]:
+    """Spikes bool (n, steps, neurons) of each population of a spiking graph, by node."""
+    assert model.flat is not None
     state = _record(model, known, x).state == SPIKED
     return {
-        name: float(state[:, :, start:stop].mean())
+        name: state[:, :, start:stop]
         for name, (start, stop) in zip(model.flat.populations, model.flat.wiring.populations)
     }
 
@@ -100,7 +106,7 @@ def firing_rates(graph: Graph, x: Array) -> dict[str, float]:
 def finite_faults(graph: Graph, x: Array, step: int) -> list[Fault]:
     """Where a forward pass first stopped being finite, as PJ701."""
     what = f"the loss of step {step} is not finite"
-    fix = "a smaller learning rate, or samples without NaN"
+    fix = "a smaller learning rate, a smaller clip, a longer warmup, or samples without NaN"
     bad = sorted(n for n, a in graph.params.items() if not np.isfinite(a).all())
     if not np.isfinite(np.asarray(x, np.float64)).all():
         bad = [graph.input.name]

@@ -62,17 +62,40 @@ def samples_of(graph: Graph, x: Array | Events) -> Array:
     return x
 
 
-def run_scores(
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """A forward pass of one batch.
+
+    scores      (n, classes), reals on which a loss can be taken
+    params      leaves by name; `known`: all constants, parameters included
+    statistics  mean and variance of this batch, by parameter name
+    values      of every node of a graph without spikes, else None
+    spikes      (n, populations) of a spiking graph, how often each population spiked
+    """
+
+    graph: Graph
+    scores: Tensor
+    params: Mapping[str, Tensor]
+    known: Mapping[str, Tensor]
+    statistics: dict[str, Array]
+    values: tensor.Values | None = None
+    spikes: Tensor | None = None
+
+
+def forward_pass(
     model: Model, params: Mapping[str, Tensor], x: Array | Events, training: bool = False
-) -> tuple[Tensor, dict[str, Array]]:
-    """Scores (n, classes), and batch-norm statistics of this batch by parameter name."""
+) -> Pass:
+    """Samples to scores; `training` lets batch norm use the statistics of this batch."""
     known = constants(model.graph, params)
     if model.flat is None:
         values = tensor.evaluate(model.graph, known, x, training)
-        return tensor.scores(values), values.statistics
+        made = tensor.scores(values)
+        return Pass(model.graph, made, params, known, values.statistics, values)
     events = model.graph.encoder.events(x, model.steps)
-    made = spiking.score(model.graph, model.flat, known, events, model.surrogate, model.threads)
-    return made, {}
+    made, spikes = spiking.score_and_spikes(
+        model.graph, model.flat, known, events, model.surrogate, model.threads
+    )
+    return Pass(model.graph, made, params, known, {}, spikes=spikes)
 
 
 def statistics(graph: Graph) -> set[str]:

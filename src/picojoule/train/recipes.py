@@ -16,7 +16,8 @@ from picojoule.graph import Graph
 from picojoule.program import Program
 from picojoule.target import Target
 from picojoule.train.augment import jitter
-from picojoule.train.loop import Options, Progress, fit
+from picojoule.train.loop import fit
+from picojoule.train.options import Options, Progress
 from picojoule.train.tune import finetune
 from picojoule.train.wiring import is_spiking
 

@@ -1,6 +1,8 @@
 """A whole spiking network as one operation on the tape, in floating point or in integers.
 
-Both give the score of each class: its spikes from `readout.start` on.
+Both give the score of each class: its spikes from `readout.start` on.  Where no output neuron
+of a batch spikes, voltages decide (rule E3), and the score is the final voltage in thresholds:
+so a population whose threshold is out of reach is a readout that integrates.
 """
 
 from __future__ import annotations
@@ -36,8 +38,22 @@ from picojoule.train.wiring import Flat
 
 Array = np.ndarray
 Places = list[tuple[int, int]]
+TINY = np.float32(1e-30)  # keeps a threshold of 0 from dividing
 # fields of a neuron node, in the order of the rows of `run_backward`
 FIELDS = ("decay_u", "decay_v", "v_th", "bias")
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Gradients that arrive at a pass.
+
+    g_spikes (B, T, outputs) of the output's spikes; g_levels (B, outputs) of its final voltages
+    in thresholds; g_count (B, P) of how often each population spiked
+    """
+
+    g_spikes: Array
+    g_levels: Array
+    g_count: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +123,19 @@ def score(
     graph: Graph, flat: Flat, constants: Mapping[str, Tensor], events: Events,
     surrogate: Surrogate, threads: int | None = None,
 ) -> Tensor:  # fmt: skip
-    """Spikes of each class, (samples, outputs) float, differentiable in all constants."""
+    """Score of each class, (samples, outputs) float, differentiable in all constants."""
+    return score_and_spikes(graph, flat, constants, events, surrogate, threads)[0]
+
+
+def score_and_spikes(
+    graph: Graph, flat: Flat, constants: Mapping[str, Tensor], events: Events,
+    surrogate: Surrogate, threads: int | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """(score of each class, spikes of each population), both (samples, ...) float.
+
+    Both are differentiable in all constants: a price of spikes can be part of the loss.
+    A threshold that only measures final voltages is a unit: it has no gradient from them.
+    """
     names, places = places_of(graph, flat)
     inputs = [constants[name] for name in names]
     if flat.integer:
@@ -120,22 +148,45 @@ def score(
         forward = partial(run_float, flat, places, events, threads)
         vjp = partial(_float_back, flat, places, events, surrogate, threads)
     counted = partial(_counted, flat, graph.readout.start, forward)
-    return apply(counted, partial(_from_counts, graph.readout.start, vjp), *inputs)
+    both = apply(counted, partial(_from_counts, flat, graph.readout.start, vjp), *inputs)
+    classes = both.shape[1] - len(flat.populations)
+    return _columns(both, 0, classes), _columns(both, classes, both.shape[1])
+
+
+def _columns(x: Tensor, start: int, stop: int) -> Tensor:
+    def vjp(shape: tuple[int, ...], g: Array) -> tuple[Array]:
+        out = np.zeros(shape, g.dtype)
+        out[:, start:stop] = g
+        return (out,)
+
+    return apply(lambda a: (np.ascontiguousarray(a[:, start:stop]), a.shape), vjp, x)
 
 
 def _counted(flat: Flat, start: int, forward: Any, *arrays: Array) -> tuple[Array, Any]:
+    """Scores, and beside them how often each population spiked."""
     done = forward(*arrays)
     raster = spikes(flat.wiring, done.record)[:, start:]
     dtype = done.weight.dtype if done.weight.dtype.kind == "f" else np.float32
-    return raster.sum(1, dtype=dtype), (done, [a.shape for a in arrays])
+    found = raster.sum(1, dtype=dtype)
+    silent = not found.any()
+    if silent:
+        answer = flat.wiring.answer
+        v = done.record.final_voltage(answer)
+        found = (v / np.maximum(done.neurons.v_th[answer], TINY)).astype(dtype)
+    counts = done.record.counts(len(flat.populations)).astype(dtype)
+    return np.concatenate([found, counts], 1), (done, [a.shape for a in arrays], silent)
 
 
-def _from_counts(start: int, vjp: Any, saved: Any, g: Array) -> tuple[Array, ...]:
-    done, shapes = saved
+def _from_counts(flat: Flat, start: int, vjp: Any, saved: Any, g: Array) -> tuple[Array, ...]:
+    done, shapes, silent = saved
     samples, steps = done.record.u.shape[:2]
-    g_spikes = np.zeros((samples, steps, g.shape[1]), g.dtype)
-    g_spikes[:, start:] = g[:, None, :]
-    return vjp(done, shapes, g_spikes)
+    classes = g.shape[1] - len(flat.populations)
+    g_score, g_count = g[:, :classes], np.ascontiguousarray(g[:, classes:])
+    g_spikes = np.zeros((samples, steps, classes), g.dtype)
+    if not silent:
+        g_spikes[:, start:] = g_score[:, None, :]
+    g_levels = g_score if silent else np.zeros_like(g_score)
+    return vjp(done, shapes, Asked(g_spikes, g_levels, g_count))
 
 
 def run_float(
@@ -152,13 +203,13 @@ def run_float(
 
 def _float_back(
     flat: Flat, places: Places, events: Events, surrogate: Surrogate, threads: int | None,
-    done: Pass, shapes: list[tuple[int, ...]], g_spikes: Array,
+    done: Pass, shapes: list[tuple[int, ...]], asked: Asked,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Gradients of all inputs; a decay is 1 - keep, so its gradient is that of keep, negated."""
-    g_final = np.zeros((len(g_spikes), g_spikes.shape[2]), g_spikes.dtype)
+    g_final = asked.g_levels / np.maximum(done.neurons.v_th[flat.wiring.answer], TINY)
     g_weight, g_neuron = run_backward(
-        flat.wiring, events, done.weight, done.neurons, done.record, surrogate, g_spikes,
-        g_final, threads,
+        flat.wiring, events, done.weight, done.neurons, done.record, surrogate, asked.g_spikes,
+        g_final, threads, asked.g_count,
     )  # fmt: skip
     g_neuron[:2] *= -1
     return tuple(
@@ -227,11 +278,11 @@ def _registers(graph: Graph, flat: Flat, rows: list[list[Array | None]]) -> Neur
 
 def _machine_back(
     flat: Flat, places: Places, events: Events, surrogate: Surrogate, threads: int | None,
-    step: Array, decay_bits: int, done: Pass, shapes: list[tuple[int, ...]], g_spikes: Array,
+    step: Array, decay_bits: int, done: Pass, shapes: list[tuple[int, ...]], asked: Asked,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Gradients with respect to the reals that the integers stand for; step (N,) of u and v."""
     real = in_real_units(flat.wiring, done, step, decay_bits)
-    return _float_back(flat, places, events, surrogate, threads, real, shapes, g_spikes)
+    return _float_back(flat, places, events, surrogate, threads, real, shapes, asked)
 
 
 def in_real_units(wiring: Wiring, done: Pass, step: Array, decay_bits: int) -> Pass:

@@ -11,11 +11,26 @@ import numpy as np
 
 from picojoule.errors import Fault, TrainError
 from picojoule.grad import ops
+from picojoule.grad.norm import batch_moments
 from picojoule.grad.tape import Tensor, apply
 from picojoule.graph import Graph, Node
-from picojoule.graph.ops import Add, BatchNorm, Dense, Flatten, Input, IntAdd, IntDense, Relu
+from picojoule.graph.ops import (
+    IMAGE_INTEGERS,
+    Add,
+    BatchNorm,
+    Dense,
+    Flatten,
+    Input,
+    IntAdd,
+    IntConcat,
+    IntDense,
+    IntMaxPool,
+    Relu,
+    Softmax,
+)
 from picojoule.kernels.tensor import add_array, int_matmul, requantize_array
 from picojoule.train.derivations import lsq_scale, step_gradient
+from picojoule.train.tensor_image import IMAGE_RULES, widen
 
 Array = np.ndarray
 Grads = tuple[Array | None, ...]
@@ -55,12 +70,13 @@ def evaluate(graph: Graph, constants: Mapping[str, Tensor], x: Array, training: 
                 where=f"node {name!r}",
             ))  # fmt: skip
         values.of[name] = rule(values, node, *(values.of[i] for i in node.inputs))
+    values.of[graph.output] = widen(values.of[graph.output])
     return values
 
 
 def is_integer(graph: Graph) -> bool:
     """Whether a tensor graph computes in integers."""
-    return bool(graph.names(IntDense, IntAdd))
+    return bool(graph.names(IntDense, IntAdd, *IMAGE_INTEGERS))
 
 
 def _entering(graph: Graph, x: Array) -> Array:
@@ -83,11 +99,13 @@ def _dense(values: Values, node: Node, x: Tensor) -> Tensor:
 
 
 def _batch_norm(values: Values, node: Node, x: Tensor) -> Tensor:
+    """Statistics belong to the last axis: an image is as many rows as it has places."""
     gain, shift = values.constant(node, "gain"), values.constant(node, "shift")
     if values.training:
-        n = len(x.data)
-        values.statistics[node.op.mean] = x.data.mean(0)
-        values.statistics[node.op.variance] = x.data.var(0) * (n / max(n - 1, 1))
+        n = x.data.size // max(x.shape[-1], 1)
+        mean, variance = batch_moments(x.data)
+        values.statistics[node.op.mean] = mean
+        values.statistics[node.op.variance] = variance * x.data.dtype.type(n / max(n - 1, 1))
         return ops.batch_norm(x, gain, shift, node.op.eps)
     mean, variance = (values.constant(node, f).data for f in ("mean", "variance"))
     return ops.fixed_norm(x, gain, shift, mean, variance, node.op.eps)
@@ -151,7 +169,7 @@ def _requantized_vjp(op: IntDense, step_in: Array, step_w: Array, saved: Any, g:
 def _through(op: IntDense | IntAdd, g: Array, level: Array, exact: Array) -> tuple[Array, Array]:
     """Straight through the rounding where nothing was clipped; LSQ gradient of the step."""
     inside = (exact >= op.low - op.zero) & (exact <= op.high - op.zero)
-    scale = lsq_scale(level.shape[1], op.high - op.zero)
+    scale = lsq_scale(level[0].size, op.high - op.zero)
     of_step = np.asarray(step_gradient(g, level, exact, inside).sum() * scale)
     return g * inside, of_step
 
@@ -191,10 +209,12 @@ def scores(values: Values) -> Tensor:
     Integers compare as they are, so all classes share one factor, whatever their steps.
     """
     node = values.graph[values.graph.output]
-    out = values.of[node.name]
+    if isinstance(node.op, Softmax):  # the loss takes its logarithm from the logits
+        node = values.graph[node.inputs[0]]
+    out = ops.reshape(values.of[node.name], (len(values.of[node.name].data), -1))
     if not is_integer(values.graph):
         return out
-    while isinstance(node.op, Flatten):
+    while isinstance(node.op, Flatten | IntMaxPool | IntConcat):
         node = values.graph[node.inputs[0]]
     if isinstance(node.op, IntDense) and node.op.multiplier is None:
         factor = values.constant(node, "step_in").data * values.constant(node, "step_w").data
@@ -211,4 +231,5 @@ RULES: dict[type, Callable[..., Tensor]] = {
     Flatten: _flatten,
     IntDense: _int_dense,
     IntAdd: _int_add,
+    **IMAGE_RULES,
 }

@@ -10,9 +10,11 @@ from picojoule.passes import check, freeze, lower, quantize, schedule_delays
 from picojoule.program import Program
 from picojoule.sim.run import run
 from picojoule.target import Target
+from picojoule.train.batches import check_data
 from picojoule.train.evaluate import evaluate_outputs
-from picojoule.train.loop import Options, Progress, check_data, fit
+from picojoule.train.loop import fit
 from picojoule.train.model import samples_of
+from picojoule.train.options import Options, Progress
 from picojoule.train.wiring import is_spiking
 
 Array = np.ndarray

@@ -1,0 +1,206 @@
+"""The kinds of node of convolutional networks, in integers: rules T9..T12 of docs/numerics.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from picojoule.fixed.profile import TENSOR
+from picojoule.graph.ops_image import (
+    NONE,
+    ONE,
+    image,
+    pool_complaints,
+    window_complaints,
+    windows,
+)
+from picojoule.graph.ops_spiking import Shapes
+from picojoule.graph.types import TensorType
+
+TABLE_BITS = 8  # of what a table of an element function is looked up with
+
+
+def clamp_complaints(low: int, high: int, profile: str) -> list[str]:
+    """What is wrong with a range of results and a tensor profile."""
+    found = [] if low < high else [f"low {low} is not below high {high}"]
+    if profile not in TENSOR:
+        found.append(f"no such tensor profile: {profile!r}; known: {sorted(TENSOR)}")
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntConv2d:
+    """Integer convolution with requantization (rules T9 and T6).
+
+    acc[p, q, o] = bias[o] + sum weight[o, i, a, b] (x[...] - zero_in), 0 outside the image,
+    as `Conv`; out = clamp(scale(acc) + zero, low, high)
+
+    weight int (out, in / groups, kernel height, kernel width); bias int32 (out,);
+    multiplier, exponent int (out,)
+    step_in, step_w, step_out name the real steps: x ~ step_in (q - zero_in), and so on
+    """
+
+    weight: str
+    bias: str
+    multiplier: str
+    exponent: str
+    step_in: str
+    step_w: str
+    step_out: str
+    kernel: tuple[int, ...]
+    features: int
+    stride: tuple[int, ...] = ONE
+    padding: tuple[int, ...] = NONE
+    dilation: tuple[int, ...] = ONE
+    groups: int = 1
+    zero_in: int = 0
+    zero: int = 0
+    low: int = -128
+    high: int = 127
+    weight_bits: int = 8
+    profile: str = "double_round"
+
+    CONSTANTS = ("weight", "bias", "multiplier", "exponent", "step_in", "step_w", "step_out")
+    ARITY = (1, 1)
+
+    def out_type(self, x: TensorType) -> TensorType:
+        *size, channels = image("IntConv2d", x)
+        if self.groups < 1 or channels % self.groups or self.features % self.groups:
+            what = f"{channels} channels into {self.features}"
+            raise ValueError(f"{self.groups} groups do not divide {what}")
+        places = windows(tuple(size), self.kernel, self.stride, self.padding, self.dilation)
+        return TensorType((*places, self.features), "integer")
+
+    def shapes(self, x: TensorType) -> Shapes:
+        out = (self.features,)
+        return {
+            "weight": (self.features, x.shape[-1] // self.groups, *self.kernel),
+            **dict.fromkeys(("bias", "multiplier", "exponent", "step_w"), out),
+            "step_in": (), "step_out": (),
+        }  # fmt: skip
+
+    def complaints(self) -> list[str]:
+        found = window_complaints(self.kernel, self.stride, self.padding, self.dilation)
+        if self.features < 1 or self.groups < 1:
+            found.append(f"features {self.features} and groups {self.groups} must be positive")
+        return found + clamp_complaints(self.low, self.high, self.profile)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntMaxPool:
+    """The largest integer of each window (rule T10); step and zero are those of the input."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...] = ONE
+    padding: tuple[int, ...] = NONE
+
+    CONSTANTS = ()
+    ARITY = (1, 1)
+
+    def out_type(self, x: TensorType) -> TensorType:
+        *size, channels = image("IntMaxPool", x)
+        places = windows(tuple(size), self.kernel, self.stride, self.padding)
+        return TensorType((*places, channels), "integer")
+
+    def shapes(self, x: TensorType) -> Shapes:
+        return {}
+
+    def complaints(self) -> list[str]:
+        return pool_complaints(self.kernel, self.stride, self.padding)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntAveragePool:
+    """Sums of x - zero_in over each window, requantized (rules T11 and T6).
+
+    Padding counts as zeros, so that every window has as many elements.
+    multiplier, exponent int (): of step_in / (elements of a window * step_out)
+    """
+
+    multiplier: str
+    exponent: str
+    step_in: str
+    step_out: str
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...] = ONE
+    padding: tuple[int, ...] = NONE
+    zero_in: int = 0
+    zero: int = 0
+    low: int = -128
+    high: int = 127
+    profile: str = "double_round"
+
+    CONSTANTS = ("multiplier", "exponent", "step_in", "step_out")
+    ARITY = (1, 1)
+
+    def out_type(self, x: TensorType) -> TensorType:
+        *size, channels = image("IntAveragePool", x)
+        places = windows(tuple(size), self.kernel, self.stride, self.padding)
+        return TensorType((*places, channels), "integer")
+
+    def shapes(self, x: TensorType) -> Shapes:
+        return dict.fromkeys(self.CONSTANTS, ())
+
+    def complaints(self) -> list[str]:
+        found = pool_complaints(self.kernel, self.stride, self.padding)
+        return found + clamp_complaints(self.low, self.high, self.profile)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntLookup:
+    """y = table[x - first], element by element (rule T12): any function of an 8-bit integer.
+
+    table int (entries,); first: the integer that its first entry belongs to
+    function, argument say what the table holds: a real op's name, and its slope or alpha
+    """
+
+    table: str
+    step_in: str
+    step_out: str
+    function: str
+    argument: float = 0.0
+    first: int = -128
+    entries: int = 256
+    zero_in: int = 0
+    zero: int = 0
+    low: int = -128
+    high: int = 127
+
+    CONSTANTS = ("table", "step_in", "step_out")
+    ARITY = (1, 1)
+
+    def out_type(self, x: TensorType) -> TensorType:
+        return TensorType(x.shape, "integer")
+
+    def shapes(self, x: TensorType) -> Shapes:
+        return {"table": (self.entries,), "step_in": (), "step_out": ()}
+
+    def complaints(self) -> list[str]:
+        found = [] if self.low < self.high else [f"low {self.low} is not below high {self.high}"]
+        if not 1 <= self.entries <= 1 << TABLE_BITS:
+            found.append(f"a table has 1..{1 << TABLE_BITS} entries, got {self.entries}")
+        return found
+
+
+@dataclass(frozen=True)
+class IntConcat:
+    """All inputs one after the other along the last axis; their steps and zeros are the same."""
+
+    CONSTANTS = ()
+    ARITY = (2, None)
+
+    def out_type(self, *inputs: TensorType) -> TensorType:
+        lead = {x.shape[:-1] for x in inputs}
+        if len(lead) != 1:
+            listed = " and ".join(str(list(x.shape)) for x in inputs)
+            what = "IntConcat needs inputs that differ in the last axis only"
+            raise ValueError(f"{what}, got {listed}")
+        return TensorType((*lead.pop(), sum(x.shape[-1] for x in inputs)), "integer")
+
+    def shapes(self, *inputs: TensorType) -> Shapes:
+        return {}
+
+    def complaints(self) -> list[str]:
+        return []
+
+
+IMAGE_INTEGERS = (IntConv2d, IntMaxPool, IntAveragePool, IntLookup, IntConcat)

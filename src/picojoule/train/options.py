@@ -1,0 +1,118 @@
+"""What can be chosen about training, and what a callback is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from picojoule.errors import Fault, UsageError
+from picojoule.grad import ops
+from picojoule.grad.optimize import OPTIMIZERS, SCHEDULES
+from picojoule.grad.tape import Tensor
+from picojoule.graph import Graph
+from picojoule.kernels.train_blocks import Surrogate
+
+if TYPE_CHECKING:
+    from picojoule.train.model import Pass
+
+Array = np.ndarray
+Augment = Callable[[Array, np.random.Generator], Array]
+Loss = Callable[[Tensor, Array], Tensor]
+Penalty = Callable[["Pass"], Tensor]
+Progress = Callable[["Epoch"], None]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What a callback is told after each epoch; accuracy is NaN without validation data.
+
+    number    counted from 0, of `epochs`
+    graph     the network as it is now: what would be returned if this epoch were the last
+    probe     some samples and labels of the epoch, as the network saw them, for measurements
+    seconds   of training in this epoch
+    """
+
+    number: int
+    loss: float
+    accuracy: float
+    epochs: int = 0
+    graph: Graph | None = field(default=None, compare=False, repr=False)
+    probe: tuple[Array, Array] | None = field(default=None, compare=False, repr=False)
+    seconds: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything about training that has a good default.
+
+    optimizer     'adamw', 'adam' (decay in the gradient), 'sgd' (with momentum) or 'nesterov'
+    schedule      of the learning rate: 'cosine', 'linear', 'step' or 'constant'
+    warmup        part of all steps in which the rate rises
+    floor         part of the rate that is left at the end
+    weight_decay  shrinks weights (arrays of two axes or more) by lr times this, each step
+    smoothing     part of each label that is spread over all classes
+    gain          factor from scores to logits
+    loss          of logits and targets, both (n, classes)
+    penalties     each adds to the loss what it makes of a forward pass: `train.penalties`
+    augment       changes each batch of samples: (x, generator) -> x
+    average       decay of the running average of parameters that is returned; 0: the last ones
+    clip          largest Euclidean norm of a gradient
+    neuron_lr     factor of the rate for decays, thresholds and biases of neurons
+    step_lr       factor of the rate for steps, which move in the log domain
+    momentum      of the running statistics of batch norm
+    freeze_statistics
+                  part of the epochs after which they stay, and normalize training too
+    fixed         names of parameters that stay as they are
+    patience      epochs without a better validation accuracy, then training stops
+    checkpoint    a file that holds all of training after each epoch; `resume` goes on from it
+    teacher       a float graph whose answers are mixed into the labels, with weight `trust`
+    keep_interrupted
+                  an interrupt ends training with a warning and the best so far; or it is raised
+    """
+
+    optimizer: str = "adamw"
+    schedule: str = "cosine"
+    warmup: float = 0.05
+    floor: float = 0.0
+    weight_decay: float = 0.0
+    smoothing: float = 0.0
+    gain: float = 1.0
+    loss: Loss = ops.softmax_cross_entropy
+    penalties: tuple[Penalty, ...] = ()
+    augment: Augment | None = None
+    average: float = 0.0
+    clip: float = 10.0
+    neuron_lr: float = 1.0
+    step_lr: float = 1.0
+    momentum: float = 0.1
+    freeze_statistics: float = 1.0
+    fixed: tuple[str, ...] = ()
+    patience: int | None = None
+    checkpoint: str | Path | None = None
+    resume: bool = False
+    teacher: Graph | None = None
+    trust: float = 0.5
+    teacher_gain: float = 1.0
+    surrogate: Surrogate = Surrogate()
+    threads: int | None = None
+    keep_interrupted: bool = True
+
+    def __post_init__(self) -> None:
+        faults = [
+            Fault("PJ806", f"{what}={given!r} is none of {sorted(known)}")
+            for what, given, known in (
+                ("optimizer", self.optimizer, OPTIMIZERS), ("schedule", self.schedule, SCHEDULES))
+            if given not in known
+        ]  # fmt: skip
+        if self.patience is not None and self.patience < 1:
+            faults.append(Fault("PJ806", f"patience={self.patience} is impossible",
+                                fix="patience of at least 1, or None"))  # fmt: skip
+        if self.resume and self.checkpoint is None:
+            faults.append(Fault("PJ806", "resume=True without a checkpoint to go on from",
+                                fix="checkpoint='training.pjc'"))  # fmt: skip
+        if faults:
+            raise UsageError(faults)

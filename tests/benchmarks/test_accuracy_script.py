@@ -1,0 +1,58 @@
+"""The accuracy script: its table, its file of results, and a quick run of all of it."""
+
+import numpy as np
+import pytest
+from benchmarks.accuracy import images
+from benchmarks.accuracy.lines import Lines
+from benchmarks.accuracy.table import publish, table
+
+
+def row(bits, accuracy, seed=0, **more):
+    return {"set": "mnist", "seed": seed, "tested": 10, "bits": bits, "accuracy": accuracy, **more}
+
+
+def test_the_table_tells_means_losses_and_broken_promises():
+    rows = [
+        row("float", 0.994), row("float", 0.996, 1), row("W4A4", 0.992, energy_j=2e-6),
+        row("W4A4", 0.990, 1, energy_j=4e-6), row("W2A2", 0.99), row("W2A2", 0.99, 1),
+    ]  # fmt: skip
+    lines, broken = table(rows)
+    assert "| mnist | float | 99.50 (2 seeds) | 0.14 |  | at least 99.2 |  |" in lines
+    w4a4 = next(line for line in lines if "W4A4" in line)
+    assert "| 99.10 (2 seeds) | 0.14 | 0.40 | **loses at most 0.2: BROKEN** | 3.00 |" in w4a4
+    assert broken == 1 and "| 0.50 | loses at most 0.8 |" in lines[-1]
+
+
+def test_results_are_kept_and_a_cut_line_is_left_out(tmp_path, capsys):
+    lines = Lines(tmp_path / "deep" / "r.jsonl")
+    lines.add(row("float", 0.99))
+    lines.path.write_text(lines.path.read_text() + '{"set": "mni')
+    assert lines.rows() == [row("float", 0.99)] and lines.holds(row("float", 0.5))
+    assert not lines.holds(row("W4A4", 0.99)) and '"float"' in capsys.readouterr().out
+
+
+def test_a_page_gets_its_table(tmp_path):
+    page = tmp_path / "results.md"
+    page.write_text("a\n<!-- x -->\nold\n<!-- /x -->\nb\n")
+    publish(page, "x", ["| 1 |", "| 2 |"])
+    publish(page, "x", ["| 3 |"])
+    assert page.read_text() == "a\n<!-- x -->\n| 3 |\n<!-- /x -->\nb\n"
+
+
+@pytest.mark.slow
+def test_a_quick_run_resumes_where_it_was_cut(tmp_path, capsys):
+    rng = np.random.Generator(np.random.Philox(key=[7, 7]))
+    folder = tmp_path / "data" / "mnist"
+    folder.mkdir(parents=True)
+    y = rng.integers(0, 10, 600)
+    centres = rng.integers(0, 256, (10, 28, 28))
+    x = np.clip(centres[y] + rng.normal(0, 20, (600, 28, 28)), 0, 255).astype(np.uint8)
+    np.savez(folder / "train.npz", x=x[:500], y=y[:500])
+    np.savez(folder / "test.npz", x=x[500:], y=y[500:])
+    words = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--sets", "mnist",
+             "--seeds", "1", "--bits", "4", "--quick"]  # fmt: skip
+    assert images.main(words) == 1  # one epoch keeps no promise
+    first = capsys.readouterr().out
+    assert '"mismatched": 0' in first and "W4A4" in first
+    assert images.main(words) == 1
+    assert '"accuracy"' not in capsys.readouterr().out
