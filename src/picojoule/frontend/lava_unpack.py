@@ -6,20 +6,19 @@ have a group `neuron` with its `type` and numbers.  A group `simulation` may giv
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from picojoule.frontend.nir_unpack import (
+from picojoule.frontend.hdf5 import (
     ARRAY_BYTES,
-    DAMAGED,
-    TEXT,
     Refusal,
+    decoded,
     member_dataset,
     member_group,
+    open_file,
+    write_out,
 )
 
 LAYERS = 256
@@ -28,10 +27,7 @@ FIELDS = 64  # members of a layer or neuron
 
 def main(path: str) -> None:
     """Write what a `.net` file holds to standard output: a line of JSON, then the arrays."""
-    found, arrays = unpack(Path(path))
-    sys.stdout.buffer.write(json.dumps(found).encode() + b"\n")
-    for array in arrays:
-        sys.stdout.buffer.write(array.tobytes())
+    write_out(*unpack(Path(path)))
 
 
 def unpack(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -40,19 +36,13 @@ def unpack(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     The data: 'faults' sentences; 'layers' the numbers of the layers, ascending; 'texts' path to
     text; 'arrays' [path, dtype, shape].
     """
-    import h5py
-
     reader = _Reader()
     try:
-        with h5py.File(path, "r") as file:
-            reader.file(file)
+        damage = open_file(path, reader.file)
     except Refusal as error:
-        reader.faults.append(str(error))
-    except DAMAGED as error:
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        if "signature not found" in text:
-            text = "it does not begin like one"
-        reader.faults.append(f"not a readable HDF5 file: {text}")
+        damage = str(error)
+    if damage is not None:
+        reader.faults.append(damage)
     found = {
         "faults": reader.faults, "layers": reader.layers, "texts": reader.texts,
         "arrays": [(n, a.dtype.str, a.shape) for n, a in reader.arrays.items()],
@@ -109,7 +99,7 @@ class _Reader:
             value = data[()] if data.shape == () else np.ravel(data[()])
             texts = [value] if data.shape == () else list(value)
             if len(texts) == 1:
-                self.texts[path] = _decoded(texts[0], path)
+                self.texts[path] = decoded(texts[0], f"'{path}'")
             return
         if data.dtype.kind not in "biuf":
             raise Refusal(f"'{path}' holds {data.dtype}, not numbers")
@@ -121,10 +111,3 @@ class _Reader:
         if len(bad):
             raise Refusal(f"'{path}' has {len(bad)} values that are not finite")
         self.arrays[path] = array.astype(array.dtype.newbyteorder("<"), copy=False)
-
-
-def _decoded(value: Any, path: str) -> str:
-    text = value.decode("utf-8") if isinstance(value, bytes) else value
-    if not isinstance(text, str) or len(text) > TEXT:
-        raise Refusal(f"'{path}' is not a short text")
-    return text

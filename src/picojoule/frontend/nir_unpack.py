@@ -1,4 +1,4 @@
-"""Reading HDF5, meant for a process of its own: see `nir_file`.
+"""Reading NIR files (HDF5), meant for a process of its own: see `nir_file`.
 
 The layout is that of nir 1.0: `version`, and a group `node` with `type`, one dataset a
 parameter, and, in a graph, a group `nodes` and a list `edges` of pairs of names.  It is read
@@ -7,19 +7,27 @@ here without the nir package, which gives up at the first node that it does not 
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-ARRAY_BYTES = 1 << 29  # all arrays of a file together, unpacked
+from picojoule.frontend.hdf5 import (
+    ARRAY_BYTES,
+    DAMAGED,
+    TEXT,
+    Refusal,
+    decoded,
+    member_dataset,
+    member_group,
+    open_file,
+    write_out,
+)
+
 NODES = 4_096
 EDGES = 16_384
 DEPTH = 8  # graphs within graphs
-TEXT = 200  # characters of a name
 
 # arrays of the node types that can be read; a trailing ? marks what older files leave out
 ARRAYS: dict[str, tuple[str, ...]] = {
@@ -36,17 +44,10 @@ ARRAYS: dict[str, tuple[str, ...]] = {
 }
 SUPPORTED = (*ARRAYS, "NIRGraph")
 
-# everything that h5py raises on damaged files
-DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, MemoryError,
-           AttributeError)  # fmt: skip
-
 
 def main(path: str) -> None:
     """Write what a NIR file holds to standard output: a line of JSON, then the arrays."""
-    found, arrays = unpack(Path(path))
-    sys.stdout.buffer.write(json.dumps(found).encode() + b"\n")
-    for array in arrays:
-        sys.stdout.buffer.write(array.tobytes())
+    write_out(*unpack(Path(path)))
 
 
 def unpack(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -55,22 +56,11 @@ def unpack(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     The data: 'faults' [code, what, fix]; 'items' [path, type, graph, [[name, dtype, shape]]];
     'edges'; 'graphs'; 'dt_note'.
     """
-    import h5py
-
     reader = _Reader()
-    try:
-        with h5py.File(path, "r") as file:
-            reader.file(file)
-    except DAMAGED as error:
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        if "signature not found" in text:
-            text = "it does not begin like one"
-        reader.fault("PJ501", f"not a readable HDF5 file: {text}")
+    damage = open_file(path, reader.file)
+    if damage is not None:
+        reader.fault("PJ501", damage)
     return reader.found, reader.arrays
-
-
-class Refusal(Exception):
-    """One thing in a file is wrong; the message says what."""
 
 
 class _Reader:
@@ -152,52 +142,13 @@ class _Reader:
             return []
         if data.ndim != 2 or data.shape[1] != 2 or data.shape[0] > EDGES:
             raise Refusal(f"edges of '{prefix[:-1]}' have shape {list(data.shape)}, not (n, 2)")
-        return [(_decoded(a), _decoded(b)) for a, b in data[()]]
-
-
-def _child(group: Any, name: str) -> Any:
-    """A member of a group, not through a soft or external link (which leaves the file)."""
-    import h5py
-
-    link = group.get(name, getlink=True)
-    if link is None:
-        raise Refusal(f"{name!r} is missing")
-    if not isinstance(link, h5py.HardLink):
-        raise Refusal(f"{name!r} is a link, which is not followed")
-    return group[name]
-
-
-def member_group(group: Any, name: str) -> Any:
-    import h5py
-
-    found = _child(group, name)
-    if not isinstance(found, h5py.Group):
-        raise Refusal(f"{name!r} is not a group")
-    return found
-
-
-def member_dataset(group: Any, name: str) -> Any:
-    import h5py
-
-    found = _child(group, name)
-    if not isinstance(found, h5py.Dataset) or found.shape is None:
-        raise Refusal(f"{name!r} is not a dataset")
-    if found.is_virtual or found.external:
-        raise Refusal(f"{name!r} is stored in another file, which is not read")
-    return found
+        return [(decoded(a, "a name"), decoded(b, "a name")) for a, b in data[()]]
 
 
 def _text(data: Any) -> str:
     if data.shape != ():
         raise Refusal(f"a text has shape {list(data.shape)}")
-    return _decoded(data[()])
-
-
-def _decoded(value: Any) -> str:
-    text = value.decode("utf-8") if isinstance(value, bytes) else value
-    if not isinstance(text, str) or len(text) > TEXT:
-        raise Refusal("a name or type is not a short text")
-    return text
+    return decoded(data[()], "a name or type")
 
 
 def _dt_note(root: Any) -> float | None:
