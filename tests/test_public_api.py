@@ -18,7 +18,7 @@ def test_surface_is_exactly_this():
         [
             *VERBS,
             "Activity", "Bill", "Encoder", "Events", "Format", "Graph", "Program", "Readout",
-            "Report", "Rule", "Run", "Target",
+            "Recording", "Report", "Rule", "Run", "Target",
             "Fault", "PicojouleError", "CheckError", "CostError", "FrontendError", "GraphError",
             "ProgramError", "TargetError", "TrainError", "UsageError",
         ]

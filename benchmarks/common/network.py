@@ -49,7 +49,7 @@ def random_network(neurons: int, rate: float, seed: int = 1) -> Network:
     rng = np.random.default_rng(seed)
     target = np.sort(_distinct(rng, neurons), axis=1).astype(np.int32)
     half = rng.integers(-WEIGHT, WEIGHT + 1, target.size)
-    mean = _drive(rate)
+    mean = drive(rate)
     exponent = max(0, int(np.ceil(np.log2(mean * 1.25 / 254))))
     mantissa = 2 * np.rint(mean * rng.uniform(0.8, 1.25, neurons) / 2 ** (exponent + 1))
     return Network(
@@ -69,7 +69,7 @@ def _distinct(rng: np.random.Generator, neurons: int) -> np.ndarray:
     return rng.integers(edges[:-1], edges[1:], (neurons, FAN_OUT))
 
 
-def _drive(rate: float) -> float:
+def drive(rate: float) -> float:
     """The bias that reaches the threshold in 1 / rate steps, if nothing else arrives."""
     keep = 1 - DECAY_V / 4096
     steps = 1 / rate

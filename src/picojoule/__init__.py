@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from picojoule.program import Program
     from picojoule.report import Report
     from picojoule.rule import Rule
-    from picojoule.sim import Run
+    from picojoule.sim import Recording, Run
     from picojoule.target import Target
 
 __version__ = "0.1.0"
@@ -69,13 +69,15 @@ _HOMES = {
     "Report": "picojoule.report",
     "Rule": "picojoule.rule",
     "Run": "picojoule.sim",
+    "Recording": "picojoule.sim",
     "Target": "picojoule.target",
 }
 
 __all__ = [
     "Activity", "Bill", "CheckError", "CostError", "Encoder", "Events", "Fault", "Format",
     "FrontendError", "Graph", "GraphError", "PicojouleError", "Program", "ProgramError",
-    "Readout", "Report", "Rule", "Run", "Target", "TargetError", "TrainError", "UsageError",
+    "Readout", "Recording", "Report", "Rule", "Run", "Target", "TargetError", "TrainError",
+    "UsageError",
     "check", "compile", "cost", "diff", "evaluate", "finetune", "load", "run", "target",
 ]  # fmt: skip
 

@@ -8,6 +8,7 @@ Spiking machines (component `core<k>`, `chip` or `host`; a window is one step):
     synapse.event   synapses read because a spike arrived
     packet.out      packets sent: one a fired neuron and destination core, its own included
     hop.ew hop.ns   mesh links crossed by those packets, east-west and north-south
+    hop.chip        those of them that lead from chip to chip
     chip: step      steps run      chip: reset       state resets (one a sample)
     host: event.in event.out       events exchanged with the host
 

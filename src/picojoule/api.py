@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from picojoule.fixed.contract import Events
 from picojoule.frontend.load import load as load_file
 from picojoule.graph import Graph
 from picojoule.graph.ops import REAL_OPS
+from picojoule.passes.warning import warn
 from picojoule.program import Program
 from picojoule.report import Report
 from picojoule.report.assess import assess
 from picojoule.report.diff import Difference, difference
-from picojoule.sim import Run
+from picojoule.report.health import firing_faults
+from picojoule.sim import Recording, Run
 from picojoule.target import Target, check_target
 from picojoule.target import load as load_target
 
@@ -95,16 +97,21 @@ def compile(
 
     calibrate  samples to choose scales by; bits  of weights (and of activations, unless given)
     dump       a directory for the text of every stage
+    Warns (PicojouleWarning) where quantization silences or saturates a layer (PJ211), or the
+    machine computes something else than the network (PJ212, PJ213).
     Raises CheckError with every fault where it does not fit.
     """
-    return passes.compile_graph(
+    program = passes.compile_graph(
         network, target, calibrate=calibrate, bits=bits, activation_bits=activation_bits, dump=dump
     )
+    if calibrate is not None:
+        warn(firing_faults(network, program, calibrate))
+    return program
 
 
 def run(
     program: Program,
-    samples: Samples,
+    samples: Samples | str | Path | Recording | Iterator[Events],
     *,
     steps: int | None = None,
     engine: sim.Engine = "numba",
@@ -112,11 +119,16 @@ def run(
     probes: Sequence[str] = (),
     state: dict[str, np.ndarray] | None = None,
     detail: sim.Detail = "each",
+    seed: int = 0,
+    noise: np.ndarray | None = None,
 ) -> Run:
-    """Run a program bit for bit; see `picojoule.sim.run`."""
+    """Run a program bit for bit; see `picojoule.sim.run`.
+
+    samples longer than memory: a `Recording` or its path, or an iterator of Events
+    """
     return sim.run(
         program, samples, steps=steps, engine=engine, threads=threads, probes=probes,
-        state=state, detail=detail,
+        state=state, detail=detail, seed=seed, noise=noise,
     )  # fmt: skip
 
 

@@ -53,6 +53,19 @@ class Kind:
 
 
 @dataclass(frozen=True)
+class Stream:
+    """An array that is written in parts, along its first axis, and never held as a whole."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    parts: Callable[[], Iterator[Array]]
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
 class _Entry:
     """Where one array lies in a file: bytes start..stop after the header."""
 
@@ -67,11 +80,12 @@ class _Entry:
 
 
 def write(
-    path: str | Path, kind: Kind, about: Mapping[str, Any], arrays: Mapping[str, Array]
+    path: str | Path, kind: Kind, about: Mapping[str, Any], arrays: Mapping[str, Array | Stream]
 ) -> None:
     """Write one file.  A reader sees the old file or the new one, never a part.
 
-    about  JSON data; arrays by name.  Raises UsageError PJ801 where it cannot write.
+    about  JSON data; arrays by name, one after the other.
+    Raises UsageError PJ801 where it cannot write.
     """
     packed = _packed(arrays)
     header = _header({"kind": kind.name, "version": kind.version, **about}, packed)
@@ -87,13 +101,20 @@ def write(
         part.unlink(missing_ok=True)
 
 
-def _packed(arrays: Mapping[str, Array]) -> dict[str, Array]:
+def _packed(arrays: Mapping[str, Array | Stream]) -> dict[str, Stream]:
     """All arrays little-endian, the widest elements first so that none needs a gap."""
     order = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
-    return {n: arrays[n].astype(arrays[n].dtype.newbyteorder("<"), copy=False) for n in order}
+    return {n: _stream(arrays[n]) for n in order}
 
 
-def _header(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> bytes:
+def _stream(array: Array | Stream) -> Stream:
+    small = array.dtype.newbyteorder("<")
+    if isinstance(array, Stream):
+        return Stream(small, array.shape, array.parts)
+    return Stream(small, array.shape, lambda: iter((array,)))
+
+
+def _header(about: Mapping[str, Any], arrays: Mapping[str, Stream]) -> bytes:
     entries: dict[str, Any] = {"__metadata__": {"picojoule": _compact(about)}}
     start = 0
     for name, array in arrays.items():
@@ -113,10 +134,13 @@ def _compact(data: Any) -> str:
     return json.dumps(data, separators=(",", ":"), allow_nan=False)
 
 
-def _write(file: BinaryIO, header: bytes, arrays: Mapping[str, Array]) -> None:
+def _write(file: BinaryIO, header: bytes, arrays: Mapping[str, Stream]) -> None:
     file.write(header)
     for array in arrays.values():
-        file.write(np.ascontiguousarray(array).data)
+        start = file.tell()
+        for part in array.parts():
+            file.write(np.ascontiguousarray(part, array.dtype).data)
+        assert file.tell() - start == array.nbytes, "a stream gave other elements than it said"
     file.flush()
     os.fsync(file.fileno())
 

@@ -117,3 +117,35 @@ def test_a_quick_benchmark_prints_lines_of_the_common_form(script):
     for line in lines:
         assert {"benchmark", "case", "peer", "threads", "ratio", "low", "high"} <= line.keys()
         assert line["ratio"] is None or line["low"] <= line["ratio"] <= line["high"]
+
+
+def test_a_sheet_compiles_for_the_board_and_fires_as_often_as_was_asked():
+    from common.sheet import FAN_IN, SIDES, Sheet, graph_of, kick
+
+    import picojoule as pj
+
+    sheet = Sheet(*SIDES[1_024])
+    graph = graph_of(sheet, 0.05, 100)
+    assert graph.sparse["near"].seen.synapses == FAN_IN * sheet.neurons
+    program = pj.compile(graph, pj.target("loihi1_board"))
+    spikes = pj.run(program, kick(100), steps=100).outputs["spikes"]
+    assert program.cores == 4 and 0.03 < spikes.mean() < 0.07
+
+
+def test_synapses_of_a_sheet_join_near_neurons_and_are_the_same_each_time():
+    from common.sheet import FAN_IN, REACH, TILE, Sheet
+
+    sheet = Sheet(5, 8)
+    bounds, source, weight = sheet.synapses(1024, 1024 + 300)
+    again = sheet.synapses(1024, 1024 + 300)
+    assert all(np.array_equal(a, b) for a, b in zip((bounds, source, weight), again))
+    assert np.array_equal(np.diff(bounds), np.full(300, FAN_IN)) and not np.any(weight % 8)
+    row, column = sheet.place(source)
+    here = sheet.place(np.repeat(np.arange(1024, 1324), FAN_IN))
+    for a, b, tiles in ((row, here[0], 8), (column, here[1], 5)):
+        away = np.abs(a - b)
+        assert np.minimum(away, tiles * TILE - away).max() == REACH
+    pairs = np.stack([np.repeat(np.arange(300), FAN_IN), source])
+    assert len(np.unique(pairs, axis=1).T) == source.size
+    assert np.array_equal(sheet.number(*sheet.place(np.arange(sheet.neurons))),
+                          np.arange(sheet.neurons))  # fmt: skip

@@ -84,7 +84,7 @@ def test_a_file_of_another_kind(fails, room, have, needs):
 
 def test_a_near_name_is_proposed(fails):
     assert "try: 'spikes.pjp'" in fails("PJ801", "show", "spike.pjp")
-    assert "try: 'loihi1'" in fails("PJ105", "check", "spikes.pjg", "-t", "loihi")
+    assert "try: 'loihi1'" in fails("PJ105", "check", "spikes.pjg", "-t", "lohi1")
     assert "PJ806" in fails("PJ806", "check", "net.nir", "-t", SPIKING, "--dialect", "eulr")
 
 

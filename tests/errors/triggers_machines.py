@@ -20,8 +20,9 @@ from small import (
 )
 
 import picojoule as pj
-from picojoule.graph import Node
-from picojoule.graph.ops import CubaLif, Delay, Dense, Input
+from picojoule.fixed.format import Format
+from picojoule.graph import Node, Pinned
+from picojoule.graph.ops import CubaLif, Delay, Dense, Input, IntCuba, IntSynapse
 
 
 def pj101():
@@ -103,6 +104,16 @@ def pj207_field():
     pj.compile(events(refractory=100), pj.target(SPIKING))
 
 
+def pj207_mantissa():
+    """Pinned weights that 8 bits of mixed sign do not hold."""
+    nodes = list(events().nodes)
+    nodes[1] = Node("fc", IntSynapse(weight="w", step_w="s", features=2), ("in",))
+    nodes[2] = Node("lif", IntCuba(decay_u="du", decay_v="dv", v_th="v", step="s"), ("fc",))
+    values = {"w": [[300, 2], [3, 4]], "s": 1, "du": 9, "dv": 9, "v": 9}
+    pins = {name: Pinned(np.array(v), Format(16)) for name, v in values.items()}
+    pj.compile(graph(nodes, "lif", {}, pinned=pins), pj.target(SPIKING))
+
+
 def pj208():
     pj.compile(dense(), limit("filter", "8 B", TENSOR), calibrate=samples())
 
@@ -120,6 +131,15 @@ def pj211():
     """Weights that vanish beside the threshold."""
     net = events()
     pj.compile(net.with_params({"w": np.full((2, 2), 1e-9)}), pj.target(SPIKING))
+
+
+def pj211_silent():
+    """Weights beside which one outlier leaves nothing at 2 bits."""
+    net = events()
+    w = np.array([[1.0, -300.0], [1.0, -300.0]])
+    x = np.zeros((4, 4, 2), bool)
+    x[:, :, 0] = True
+    pj.compile(net.with_params({"w": w}), pj.target(SPIKING), calibrate=x, bits=2)
 
 
 def pj212():

@@ -26,6 +26,7 @@ from picojoule.cli import status
 from picojoule.graph import files
 from picojoule.program import files as programs
 from picojoule.sim import run as sim_run
+from picojoule.sim.files import save_run
 from picojoule.train import tune
 from picojoule.train.data import image_set
 
@@ -137,6 +138,24 @@ def pj802_calibration():
 
 def pj802_raster():
     pj.run(pj.compile(events(), pj.target(SPIKING)), np.full((1, 4, 2), 0.5))
+
+
+def pj802_events():
+    program = pj.compile(events(), pj.target(SPIKING))
+    starts, channels = np.array([0, 2, 3, 3, 3]), np.array([1, 0, 5], np.int32)
+    pj.run(program, pj.Events(starts, channels, samples=1, steps=4, channels=2))
+
+
+def pj802_recording():
+    np.save("rec.npy", np.array([[-1, 0], [2, 0], [1, 1], [3, 2], [3, 2]]))
+    pj.run(pj.compile(events(), pj.target(SPIKING)), "rec.npy")
+
+
+def pj802_resume():
+    programs.save(pj.compile(events(), pj.target(SPIKING)), "net.pjp")
+    np.save("rec.npy", np.array([[0, 0]]))
+    save_run(pj.run(spiking_program(), samples()), "other.pjr")
+    return cli("run", "net.pjp", "rec.npy", "--resume", "other.pjr")
 
 
 def pj803_run():

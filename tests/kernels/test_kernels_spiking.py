@@ -31,9 +31,11 @@ def row(*fields):
 def test_cuba_three_ways(dtype, modes, seed):
     """Compiled, interpreted, and one call of the scalar definition a neuron."""
     rng = np.random.default_rng(seed)
-    n, unit, refractory = 21, 6, 3
+    n, unit = 21, 6
+    waits = int(rng.integers(2))
+    refractory = 3 if waits else 1
     state = np.concatenate([rng.integers(-9000, 9000, n), rng.integers(-(2**21), 2**21, 2 * n),
-                            rng.integers(0, 3, n) * (rng.random(n) < 0.3)])  # fmt: skip
+                            waits * rng.integers(0, 3, n) * (rng.random(n) < 0.3)])  # fmt: skip
     state[: 3 * n][rng.random(3 * n) < 0.5] = 0
     registers = np.concatenate([rng.integers(0, 4097, 2 * n), rng.integers(0, 2**20, n),
                                 rng.integers(-500, 500, n) * (rng.random(n) < 0.5)])  # fmt: skip
@@ -43,7 +45,7 @@ def test_cuba_three_ways(dtype, modes, seed):
     for kernel in (neurons.update_cuba, python(neurons.advance_cuba)):
         copy, flags = state.astype(dtype), np.zeros(n, np.uint8)
         more = () if kernel is neurons.update_cuba else (*modes, modes[1])
-        active = kernel(at, numbers, registers, copy, flags, *more)
+        active = kernel(at, numbers, registers.astype(dtype), copy, flags, waits, *more)
         results.append((active, copy, flags))
     want, fired, active = one_by_one(state, registers, n, unit, refractory, modes)
     for got_active, words, flags in results:
@@ -98,7 +100,7 @@ def test_sparse_delivery_three_ways(pool, seed):
     source, target = np.nonzero(dense)
     rows = np.searchsorted(source, np.arange(axons + 1))
     weight = np.concatenate([[99], dense[source, target]]).astype(pool)
-    targets = np.concatenate([[98, 97], target]).astype(np.int32)
+    targets = np.concatenate([[98, 97], target]).astype(rng.choice([np.uint16, np.uint32]))
     arrived = rng.integers(0, 9, 7).astype(np.int32)  # axons 1..6 are ours
     at = row(k.SPARSE, 0, 1, 1 + axons, 4, 0, 0, 0, 1, 0, 2)
     mine = arrived[(arrived >= 1) & (arrived < 1 + axons)] - 1
@@ -108,6 +110,61 @@ def test_sparse_delivery_three_ways(pool, seed):
         assert got == (dense[mine] != 0).sum()
         np.testing.assert_array_equal(state[4:], dense[mine].sum(axis=0))
         assert not state[:4].any()
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+@given(seed=seeds)
+@settings(max_examples=10, deadline=None)
+def test_packed_delivery_three_ways(dtype, seed):
+    rng = np.random.default_rng(seed)
+    axons, n = 9, 11
+    dense = rng.integers(-128, 128, (axons, n)) * (rng.random((axons, n)) < 0.4)
+    source, target = np.nonzero(dense)
+    rows = np.searchsorted(source, np.arange(axons + 1)).astype(np.int32)
+    packed = np.concatenate([[5], dense[source, target] * 2**24 + target]).astype(np.int32)
+    arrived = rng.integers(0, 12, 13).astype(np.int32)  # axons 1..9 are ours
+    at = row(k.PACKED, 0, 1, 1 + axons, 4, 0, 0, 0, 1)
+    mine = arrived[(arrived >= 1) & (arrived < 1 + axons)] - 1
+    for kernel in (delivery.deliver_packed, python(delivery.deliver_packed)):
+        state = np.zeros(4 + n, dtype)
+        got = kernel(at, packed, rows, state, arrived[None], 0, 0, 13)
+        assert got == (dense[mine] != 0).sum()
+        np.testing.assert_array_equal(state[4:], dense[mine].sum(axis=0))
+        assert not state[:4].any()
+
+
+@given(seed=seeds)
+@settings(max_examples=20, deadline=None)
+def test_spikes_are_listed_in_order(seed):
+    rng = np.random.default_rng(seed)
+    n, number, end = int(rng.integers(1, 40)), 5, 2
+    hit = np.zeros(n + 8, np.uint8)
+    hit[:n] = rng.random(n) < rng.choice([0, 0.1, 0.9, 1])
+    hit[n:] = 1  # what follows is not listed
+    for kernel in (k.listed, python(k.listed)):
+        fired = np.full(end + n, -1, np.int32)
+        found = kernel(hit, n, number, fired, end)
+        assert fired[end : end + found].tolist() == (number + np.flatnonzero(hit[:n])).tolist()
+        assert fired[:end].tolist() == [-1, -1]
+
+
+@given(seed=seeds, least=st.integers(-1, 12))
+@settings(max_examples=30, deadline=None)
+def test_lower_bound_three_ways(seed, least):
+    values = np.unique(np.random.default_rng(seed).integers(0, 12, 6)).astype(np.int32)
+    want = 1 + np.searchsorted(values[1:], least)
+    for kernel in (k.lower_bound, python(k.lower_bound)):
+        assert kernel(values, 1, values.size, least) == want
+
+
+def test_who_waits_is_looked_up_at_the_start():
+    table = np.stack([row(k.CUBA, 0, 2, 0, 0, 0, first, 0, 0, refractory)
+                      for first, refractory in ((0, 1), (2, 1), (0, 2))])  # fmt: skip
+    state = np.array([0, 0, 0, 3])
+    for kernel in (neurons.waiting, python(neurons.waiting)):
+        waits = np.full(3, 9, np.uint8)
+        kernel(table, state, waits)
+        assert waits.tolist() == [0, 1, 1]
 
 
 @given(seed=seeds, exponent=st.integers(-8, 7), bound=st.sampled_from([0, 2**21 - 64]))

@@ -193,7 +193,8 @@ def test_pinned_integers_are_held_to_their_fields(loihi):
     for part in (
         "v_th of node 'lif1' is 200000; 'loihi1' holds 0..131071",
         "decay_u of node 'lif1' is 5000", "bias of node 'lif1' is -5000",
-        "weight of node 'fc1' is 300; 'loihi1' holds -256..255", "exponent of node 'fc2' is 9",
+        "weight[0, 0] of node 'fc1' is 300; 'loihi1' holds -256..254 (600 such values)",
+        "exponent of node 'fc2' is 9",
         "delay of node 'fc2' is 70", "loihi1.yaml:",
     ):  # fmt: skip
         assert part in text, part

@@ -159,7 +159,7 @@ def test_all_limits_come_at_once():
     text = "\n".join(map(str, found))
     for part in (
         "v_th of node 'a' is 200000", "refractory of node 'a' is 80", "exponent of node 'c' is 9",
-        "delay of node 's' is 63; 'loihi1' holds 0..62", "decay_u of node 'b' is 5000",
+        "of node 's' is 63; 'loihi1' holds 0..62", "decay_u of node 'b' is 5000",
         "bias of node 'b' is 9999; 'loihi1' holds -4095..4095", "more input axons (64)",
     ):  # fmt: skip
         assert part in text, part

@@ -260,9 +260,9 @@ def test_graded_synapses_need_payloads():
 
 def test_a_network_of_pilotnets_size():
     graph, target = pilot_net(), machine_of("loihi2", cores=400)
-    start = time.perf_counter()
+    start = time.process_time()
     program = lower(schedule_delays(graph, target), target)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     stored = sum(r.packed_bytes for r in program.regions.values() if r.memory == "synapse")
     dense = sum(
         graph.types[n].size * graph.types[graph[n].inputs[0]].size for n in graph.names(IntConv)

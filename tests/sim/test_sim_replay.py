@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 from sim_build import random_net, random_raster
+from sim_kinds import random_kinds, random_payloads
 from sim_tensor import random_tensor
 
 from picojoule.errors import UsageError
@@ -47,6 +48,25 @@ def test_one_changed_element_is_found_by_each_engine(spiking, tmp_path, key):
     dump[key].flat[1] ^= 1
     np.savez(tmp_path / "dump.npz", **dump)
     assert replay_file(path, tmp_path / "dump.npz")["mismatched"] == 2
+
+
+@pytest.mark.parametrize("given", ["seed", "noise"])
+def test_noise_is_replayed(tmp_path, given):
+    program = random_kinds(3, ["cuba_noise", "cuba_noise"], "nengo_loihi")
+    x = random_payloads(3, program)
+    columns = sum(i.writes[0].size for i in program.instructions if i.op == "cuba_noise")
+    noise = np.random.default_rng(5).integers(-127, 128, (len(x), program.steps, columns))
+    options = {"seed": np.array(9), "noise": noise.astype(np.int8)}[given]
+    got = run(program, x, **{given: 9 if given == "seed" else noise}, probes=["p0.v"])
+    save(program, tmp_path / "net.pjp")
+    dump = {"x": x, "spikes": got.outputs["spikes"], "v.p0": got.probes["p0.v"]}
+    for name, extra, differs in (("with", {given: options}, False), ("without", {}, True)):
+        np.savez(tmp_path / f"{name}.npz", **dump, **extra)
+        found = replay_file(tmp_path / "net.pjp", tmp_path / f"{name}.npz")
+        assert (found["mismatched"] > 0) == differs
+    np.savez(tmp_path / "bad.npz", **dump, seed=np.array([1, 2]))
+    with pytest.raises(UsageError, match="one whole number"):
+        replay_file(tmp_path / "net.pjp", tmp_path / "bad.npz")
 
 
 def test_tensor_dump_in_its_own_process(tmp_path):

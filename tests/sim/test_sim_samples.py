@@ -133,8 +133,9 @@ def test_columns_of_the_kernel_are_those_of_the_counts():
     from picojoule.kernels import spiking as k
 
     names = {"neuron.active": k.ACTIVE, "neuron.idle": k.IDLE, "synapse.event": k.EVENT,
-             "packet.out": k.PACKET, "hop.ew": k.HOP_EW, "hop.ns": k.HOP_NS, "step": k.STEP,
-             "reset": k.RESET, "event.in": k.EVENT_IN, "event.out": k.EVENT_OUT}  # fmt: skip
+             "packet.out": k.PACKET, "hop.ew": k.HOP_EW, "hop.ns": k.HOP_NS,
+             "hop.chip": k.HOP_CHIP, "step": k.STEP, "reset": k.RESET, "event.in": k.EVENT_IN,
+             "event.out": k.EVENT_OUT}  # fmt: skip
     assert tuple(sorted(names, key=names.get)) == layout.ACTIONS
 
 

@@ -38,7 +38,7 @@ def test_every_source_is_cited(name):
 
 
 def test_shipped_names():
-    assert names() == ["loihi1", "systolic_int8"]
+    assert names() == ["loihi1", "loihi1_board", "loihi2", "systolic_int8"]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_an_unknown_name_lists_and_suggests():
         load("lohi1")
     [fault] = caught.value.faults
     assert fault.code == "PJ105" and fault.fix == "'loihi1'"
-    assert "loihi1, systolic_int8" in fault.what
+    assert "loihi1, loihi1_board, loihi2, systolic_int8" in fault.what
 
 
 @pytest.mark.parametrize("name", ["", "xyzzy", "loihi1\n", "..", "LOIHI1"])

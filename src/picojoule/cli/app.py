@@ -35,6 +35,13 @@ Network = Annotated[
 ]
 ProgramFile = Annotated[Path, typer.Argument(help="a compiled program (.pjp)")]
 SamplesFile = Annotated[Path, typer.Argument(help="samples: .npz with x (and y), .npy or .csv")]
+InputFile = Annotated[
+    Path,
+    typer.Argument(
+        help="samples (.npz with x and, perhaps, y; .npy; .csv), or a recording of any length: "
+        ".npy of events (step, channel[, payload]), read piece by piece"
+    ),
+]
 TargetName = Annotated[str, typer.Option("--target", "-t", help="a machine, or a YAML file")]
 Bits = Annotated[int | None, typer.Option(help="bits of weights (default: all there are)")]
 ActivationBits = Annotated[
@@ -55,6 +62,10 @@ Calibrate = Annotated[Path | None, typer.Option(help="samples to choose scales b
 Dump = Annotated[Path | None, typer.Option(help="a directory for the text of every stage")]
 Engine = Annotated[str, typer.Option(help="numba, or reference: plain numpy")]
 RunSteps = Annotated[int | None, typer.Option(help="steps to run (default: one inference)")]
+RunDetail = Annotated[str, typer.Option(help="counts kept: each sample and step, steps, or sum")]
+RunSeed = Annotated[int, typer.Option(min=0, max=SEED_MAX, help="of the noise of neurons")]
+Resume = Annotated[Path | None, typer.Option(help="go on from the end of an earlier run (.pjr)")]
+Start = Annotated[int, typer.Option(min=0, help="the step of the samples to begin with")]
 Threads = Annotated[int | None, typer.Option(help="threads (default: all cores)")]
 RunFile = Annotated[Path, typer.Argument(help="a run (.pjr)")]
 Prices = Annotated[
@@ -221,30 +232,32 @@ def show(
 
 @app.command()
 def run(
-    program: ProgramFile, samples: SamplesFile,
+    program: ProgramFile, samples: InputFile,
     out: RunOut = None,
     engine: Engine = "numba",
     steps: RunSteps = None,
     threads: Threads = None,
+    detail: RunDetail = "each",
+    seed: RunSeed = 0,
+    resume: Resume = None, start: Start = 0,
     verify: Verify = True,
     json: AsJson = False,
 ) -> None:  # fmt: skip
     """Run a program on samples, bit for bit, and count what it does."""
     from picojoule import api
     from picojoule.cli.paths import output
-    from picojoule.cli.samples import read_samples
+    from picojoule.cli.samples import final_state, read_input
     from picojoule.program.files import load
     from picojoule.sim.files import save_run
 
-    path = output(out, program, ".pjr", samples)
-    x, y = read_samples(samples)
+    path = output(out, program, ".pjr", samples, resume)
+    loaded = load(program, verify=verify)
+    x, y = read_input(loaded, samples, start)
     done = api.run(
-        load(program, verify=verify),
-        x,
-        steps=steps,
-        engine=engine,
-        threads=threads,  # type: ignore[arg-type]
-    )
+        loaded, x, steps=steps, threads=threads, seed=seed,
+        state=None if resume is None else final_state(loaded, resume),
+        engine=engine, detail=detail,  # type: ignore[arg-type]
+    )  # fmt: skip
     save_run(done, path)
     data: dict[str, Any] = {"run": str(path), "samples": done.samples, "digests": done.digests}
     words = f"{path}: {counted(done.samples, 'sample')}"

@@ -14,6 +14,10 @@ import numpy as np
 
 from picojoule.container import existing, unopened
 from picojoule.errors import Fault, UsageError
+from picojoule.program import Program
+from picojoule.sim import Recording
+from picojoule.sim.files import load_run
+from picojoule.sim.recording import is_recording
 
 LARGEST = 4 * 2**30  # bytes of all arrays of an archive, unpacked
 FORM = "save them as numpy.savez(path, x=samples, y=labels)"
@@ -51,6 +55,34 @@ def read_labelled(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if y is None:
         raise UsageError(Fault("PJ802", "the file has no labels", where=str(path), fix=FORM))
     return x, y
+
+
+def read_input(
+    program: Program, path: Path, start: int = 0
+) -> tuple[np.ndarray | Recording, np.ndarray | None]:
+    """(x, y or None) for a run from step `start`; a recording is opened, not read.
+
+    Raises what `read_samples` and `Recording` raise, and UsageError PJ806 for a wrong start.
+    """
+    if program.encoder.kind == "events" and is_recording(path):
+        return Recording(path, start=start), None
+    x, y = read_samples(path)
+    if start == 0:
+        return x, y
+    if program.encoder.kind != "events" or start >= x.shape[1]:
+        what = f"samples of shape {list(x.shape)} cannot begin at step {start}"
+        fix = "--start 0" if program.encoder.kind != "events" else f"0..{x.shape[1] - 1}"
+        raise UsageError(Fault("PJ806", what, where=str(path), fix=fix))
+    return x[:, start:], y
+
+
+def final_state(program: Program, path: Path) -> dict[str, np.ndarray]:
+    """Where a saved run ended.  Raises UsageError PJ801, or PJ802 for another program's run."""
+    saved = load_run(path)
+    if saved.program != program.digest:
+        what = f"the run is of program {saved.program[:12]}, not of {program.digest[:12]}"
+        raise UsageError(Fault("PJ802", what, where=str(path), fix="resume with its own program"))
+    return dict(saved.state)
 
 
 def _npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:

@@ -12,7 +12,6 @@ from picojoule.conform.machine import lowered
 from picojoule.conform.trial import OUTPUT, Array, NotYet, Quantity, Trial
 from picojoule.errors import CheckError
 from picojoule.graph.faults import verify
-from picojoule.program import Program
 from picojoule.sim.run import Engine, Run, run
 
 Status = Literal["match", "differ", "skipped", "error"]
@@ -81,19 +80,15 @@ def compare(trial: Trial, engine: Engine) -> list[Compared]:
     if trial.profile:
         options |= {"steps": trial.graph.steps, "probes": probes}
     if trial.noise is not None:
-        options["noise"] = trial.noise[None, :, _draw_order(trial, program)]
+        options["noise"] = trial.noise[None, :, _draw_order(trial)]
     done = run(program, trial.samples, **options)
     sent = f"{trial.graph.output}.spike"
     return [_compared(q, _gathered(q, done, sent)) for q in trial.quantities]
 
 
-def _draw_order(trial: Trial, program: Program) -> Array:
+def _draw_order(trial: Trial) -> Array:
     """Columns of the recorded draws in the order in which `sim.run` takes them."""
-    placed = [
-        (s.region, s.start, columns[s.first : s.first + s.stop - s.start])
-        for node, columns in trial.noisy for s in program.where(node, "v")
-    ]  # fmt: skip
-    return np.concatenate([columns for _, _, columns in sorted(placed, key=lambda p: p[:2])])
+    return np.concatenate([columns for _, columns in sorted(trial.noisy, key=lambda n: n[0])])
 
 
 def _probes(quantity: Quantity) -> Iterator[str]:

@@ -5,11 +5,13 @@ Graph and Program carry the same `Encoder` and `Readout`, so both mean the same 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from picojoule.errors import Fault, UsageError
 from picojoule.fixed.format import Format
 
 
@@ -31,9 +33,23 @@ class Events:
     payload: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        assert self.indptr.shape == (self.samples * self.steps + 1,)
-        assert self.indptr.dtype == np.int64 and self.index.dtype == np.int32
-        assert self.payload is None or self.payload.shape == self.index.shape
+        """Raises UsageError PJ802 for arrays that do not fit together."""
+        faults = [Fault("PJ802", what) for what in self._misfits()]
+        if faults:
+            raise UsageError(faults)
+
+    def _misfits(self) -> Iterator[str]:
+        rows = self.samples * self.steps + 1
+        if self.indptr.shape != (rows,):
+            have = f"{self.samples} samples of {self.steps} steps"
+            yield f"row starts of events have shape {self.indptr.shape}, {have} need ({rows},)"
+        for what, array, dtype in (("row starts", self.indptr, np.int64),
+                                   ("channels", self.index, np.int32)):  # fmt: skip
+            if array.dtype != dtype:
+                yield f"{what} of events must be {np.dtype(dtype)}, got {array.dtype}"
+        if self.payload is not None and self.payload.shape != self.index.shape:
+            have = f"{self.payload.shape} payloads for {self.index.shape} events"
+            yield f"each event has a payload or none has: {have}"
 
     def raster(self) -> np.ndarray:
         """Dense bool (samples, steps, channels); int32 where events carry payloads."""

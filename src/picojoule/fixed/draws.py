@@ -6,6 +6,8 @@ Every product stays below 2**49, so Python, numba and numpy agree without wrappi
 
 from __future__ import annotations
 
+import zlib
+
 from picojoule.fixed.jit import jit
 
 WORD = 0xFFFFFFFF
@@ -31,10 +33,22 @@ def philox(key0: int, key1: int, c0: int, c1: int, c2: int, c3: int) -> tuple[in
     return c0, c1, c2, c3
 
 
+def node_number(name: str) -> int:
+    """N3: what a node is called in draws, a CRC-32 (ISO 3309) of its name in UTF-8.
+
+    It depends on the name alone, so that nodes added elsewhere do not change the draws.
+    """
+    return zlib.crc32(name.encode())
+
+
 @jit
-def noise_draw(seed: int, region: int, sample: int, step: int, element: int) -> int:
-    """N3: a number of -127..127 for one neuron of one sample in one step."""
-    words = philox(seed, NOISE, region, sample, step, element >> 2)
+def noise_draw(seed: int, node: int, sample: int, step: int, element: int) -> int:
+    """N3: a number of -127..127 for one neuron of one sample in one step.
+
+    node     `node_number` of the graph node that the neuron belongs to
+    element  the neuron among all of its node, whatever core holds it
+    """
+    words = philox(seed, NOISE, node, sample, step, element >> 2)
     which = element & 3
     word = words[0] if which == 0 else words[1] if which == 1 else words[2]
     return ((words[3] if which == 3 else word) * 255 >> 32) - 127

@@ -27,6 +27,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 RULES = ("picojoule.fixed", "picojoule.kernels")
 config: Any = numba_config  # its settings are set at run time
 FLAGS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+LEAN: dict[str, Any] = {**FLAGS, "_nrt": False}
 
 
 @cache
@@ -57,7 +58,7 @@ def source_digest(path: Path) -> str:
     for file in sorted(reached):
         sha.update(file.name.encode())
         sha.update(file.read_bytes())
-    settings = (numba.__version__, config.BOUNDSCHECK, sorted(FLAGS.items()))
+    settings = (numba.__version__, config.BOUNDSCHECK, sorted(LEAN.items()))
     sha.update(repr(settings).encode())
     return sha.hexdigest()[:20]
 
@@ -91,11 +92,29 @@ def cache_directory(path: Path) -> Path:
 
 def jit(function: Callable[..., Any]) -> Any:
     """Compile lazily, without the interpreter lock, cached under `cache_directory`."""
+    return _compiled(function, FLAGS)
+
+
+def jit_lean(function: Callable[..., Any]) -> Any:
+    """The same for loops that slice arrays but make none: no references are counted.
+
+    Each slice of an array would else cost two atomic additions.  Nothing in such a function, nor
+    an assignment to a slice, may allocate: the compiler refuses what does.
+    """
+    return _compiled(function, LEAN)
+
+
+def jit_inline(function: Callable[..., Any]) -> Any:
+    """The same, written into its callers before these are compiled, so it may return slices."""
+    return _compiled(function, {**LEAN, "inline": "always"})
+
+
+def _compiled(function: Callable[..., Any], flags: dict[str, Any]) -> Any:
     if config.DISABLE_JIT:
         return function
     before = config.CACHE_DIR
     config.CACHE_DIR = str(cache_directory(Path(function.__code__.co_filename)))
     try:
-        return numba.njit(**FLAGS)(function)
+        return numba.njit(**flags)(function)
     finally:
         config.CACHE_DIR = before

@@ -10,7 +10,8 @@ from picojoule.errors import Fault
 from picojoule.graph.derive import FUNCTIONS
 from picojoule.graph.graph import Graph
 from picojoule.graph.lists import list_faults
-from picojoule.graph.ops import IntShared
+from picojoule.graph.ops import IntShared, IntSynapse
+from picojoule.graph.sparse import Sparse
 from picojoule.graph.types import Derivation, Node, Pinned, TensorType
 
 # field -> lowest and highest value of a real op's constant
@@ -37,6 +38,7 @@ class Constants:
         self.wrong = [
             *(f for item in self.graph.params.items() for f in _param_faults(*item)),
             *(f for item in self.graph.pinned.items() for f in _pin_faults(*item)),
+            *(f for item in self.graph.sparse.items() for f in _sparse_faults(*item)),
         ]
         for name in self.graph.derived:
             self.value(name)
@@ -97,6 +99,9 @@ class Constants:
                 what = f"node {node.name!r}: {where} is {name!r}, which does not exist"
                 yield Fault("PJ404", what, fix=f"add a parameter {name!r}")
                 continue
+            if name in self.graph.sparse:
+                yield from _sparse_use_faults(node, where, name, self.graph.sparse[name], shapes)
+                continue
             value = self.value(name)
             if value is not None and where in shapes:
                 yield from _shape_faults(node, where, name, value.shape, shapes[where])
@@ -114,7 +119,33 @@ class Constants:
 
 def has_constant(graph: Graph, name: str) -> bool:
     """Whether the graph has a constant of this name, of any kind."""
-    return name in graph.params or name in graph.pinned or name in graph.derived
+    known = (graph.params, graph.pinned, graph.derived, graph.sparse)
+    return any(name in names for names in known)
+
+
+def _sparse_faults(name: str, weights: Sparse) -> Iterator[Fault]:
+    """What is wrong with the pieces; where the shape is, they are not asked for."""
+    if len(weights.shape) != 2 or min(weights.shape) < 1 or weights.chunk < 1:
+        what = f"sparse {name!r} of {list(weights.shape)} in pieces of {weights.chunk} neurons"
+        yield Fault("PJ402", what, fix="(neurons, sources), each at least 1, and a chunk of 1")
+        return
+    for what in weights.seen.faults:
+        yield Fault("PJ405", f"sparse {name!r}, {what}")
+
+
+def _sparse_use_faults(
+    node: Node, where: str, name: str, weights: Sparse, shapes: dict[str, tuple[int, ...]]
+) -> Iterator[Fault]:
+    """Only weights of an IntSynapse without delays of their own may be sparse constants."""
+    if not isinstance(node.op, IntSynapse) or where != "weight":
+        what = f"node {node.name!r}: {where} is {name!r}, which holds sparse weights"
+        yield Fault("PJ405", what, fix="IntSynapse(weight=...), or a pinned array")
+        return
+    if node.op.delays is not None:
+        what = f"node {node.name!r}: sparse weights {name!r} cannot have a delay each"
+        yield Fault("PJ405", what, fix="an IntSynapse for each delay")
+    if "weight" in shapes:
+        yield from _shape_faults(node, where, name, weights.shape, shapes["weight"])
 
 
 def _param_faults(name: str, array: np.ndarray) -> Iterator[Fault]:

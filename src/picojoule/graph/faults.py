@@ -43,7 +43,7 @@ def _name_faults(graph: Graph) -> Iterator[Fault]:
     for name, count in counts.items():
         if count > 1:
             yield Fault("PJ407", f"{count} nodes are called {name!r}", fix="give each its own name")
-    for name in (*counts, *graph.params, *graph.derived, *graph.pinned):
+    for name in (*counts, *graph.params, *graph.derived, *graph.pinned, *graph.sparse):
         if not valid_name(name):
             shown = repr(name) if len(name) <= 60 else repr(name[:57]) + "..."
             yield Fault("PJ407", f"{shown} is not a valid name", fix="printable, without spaces")

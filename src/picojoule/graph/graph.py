@@ -14,6 +14,7 @@ from picojoule.errors import Fault, GraphError
 from picojoule.fixed.contract import Encoder, Readout
 from picojoule.graph.derive import FUNCTIONS
 from picojoule.graph.ops import Delay, Input
+from picojoule.graph.sparse import Sparse
 from picojoule.graph.types import Derivation, Node, Op, Pinned, TensorType
 
 
@@ -26,6 +27,7 @@ class Graph:
     params   real arrays by name: the parameter store
     derived  constants computed from parameters, by name
     pinned   integers that no pass changes, by name
+    sparse   weights that no pass changes and that are read in pieces, by name
     steps    steps that a sample is shown; an inference takes steps + latency of them
     latency  steps from input to output that the machine's own delays add
     machine  name of the target that a quantized graph was made for
@@ -42,6 +44,7 @@ class Graph:
     steps: int = 1
     latency: int = 0
     machine: str = ""
+    sparse: Mapping[str, Sparse] = field(default_factory=dict)
 
     # ------------------------------------------------------------------------------ looking
 
@@ -103,7 +106,12 @@ class Graph:
         return found
 
     def value(self, name: str) -> np.ndarray:
-        """A constant by name: a parameter, pinned integers, or a derivation evaluated."""
+        """A constant by name: a parameter, pinned integers, or a derivation evaluated.
+
+        Sparse weights become a whole matrix; raises UsageError PJ804 where it is too large.
+        """
+        if name in self.sparse:
+            return self.sparse[name].dense()
         if name in self.pinned:
             return self.pinned[name].values
         if name in self.params:
@@ -136,6 +144,8 @@ class Graph:
             sha.update(_bytes(pin.values))
         for name, array in sorted(self.params.items()):
             sha.update(name.encode() + _bytes(array))
+        for name, weights in sorted(self.sparse.items()):
+            sha.update(f"{name}{weights.seen.digest}".encode())
         return sha.hexdigest()
 
     def __eq__(self, other: object) -> bool:

@@ -19,6 +19,7 @@ from picojoule.fixed.format import Format, Scale, parse_format
 from picojoule.graph.faults import infer
 from picojoule.graph.graph import Graph
 from picojoule.graph.ops import OPS
+from picojoule.graph.sparse import Sparse
 from picojoule.graph.types import Derivation, Node, Op, Pinned
 from picojoule.words import Line, lines, name, real, shape, shape_word, whole, word, wrapped
 
@@ -30,9 +31,9 @@ TABLES: dict[str, Callable[[str], Any]] = {"Pairs": name, "Numbers": whole}
 
 
 def text(graph: Graph) -> str:
-    """The text of a network; `parse(text(g), g.params, g.pinned) == g`."""
+    """The text of a network; `parse(text(g), g.params, g.pinned, g.sparse) == g`."""
     made = [*_head(graph), "", *_nodes(graph)]
-    for part in (_params(graph), _pinned(graph), _derived(graph)):
+    for part in (_params(graph), _pinned(graph), _sparse(graph), _derived(graph)):
         found = list(part)
         made += ["", *found] if found else []
     return "\n".join(made) + "\n"
@@ -114,6 +115,16 @@ def _pinned(graph: Graph) -> Iterator[str]:
         yield from wrapped(f"pinned {word(called)}  {pin.format}  {_array(pin.values)}", scale)
 
 
+def _sparse(graph: Graph) -> Iterator[str]:
+    for called, weights in graph.sparse.items():
+        yield f"sparse {word(called)}  {_synapses(weights)}"
+
+
+def _synapses(weights: Sparse) -> str:
+    seen = weights.seen
+    return f"{shape_word(weights.shape)}  synapses {seen.synapses}  sha {seen.digest}"
+
+
 def _scale(scale: Scale) -> Iterator[str]:
     if scale.zero:
         yield f"zero {scale.zero}"
@@ -144,10 +155,11 @@ class _Draft:
 
     params: Mapping[str, np.ndarray]
     pins: Mapping[str, Pinned]
+    sparse: Mapping[str, Sparse]
     fields: dict[str, Any] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     found: dict[str, dict[str, Any]] = field(
-        default_factory=lambda: {"params": {}, "pinned": {}, "derived": {}}
+        default_factory=lambda: {"params": {}, "pinned": {}, "derived": {}, "sparse": {}}
     )
 
 
@@ -155,13 +167,15 @@ def parse(
     source: str,
     params: Mapping[str, np.ndarray],
     pinned: Mapping[str, Pinned] | None = None,
+    sparse: Mapping[str, Sparse] | None = None,
 ) -> Graph:
     """The network that a text describes, around its arrays.
 
-    params  arrays by name; pinned: pins by name, of which only the values are used
+    params  arrays by name; pinned: pins by name, of which only the values are used; sparse:
+            weights that are read in pieces, by name
     Raises GraphError PJ408 with all lines that cannot be read, or whose arrays differ.
     """
-    draft = _Draft(params, pinned or {})
+    draft = _Draft(params, pinned or {}, sparse or {})
     found = [fault for line in lines(source) for fault in _line(draft, line)]
     needed = {"graph": "name", "steps": "steps", "in": "encoder", "out": "output"}
     if not found:
@@ -298,6 +312,18 @@ def _pin(draft: _Draft, line: Line) -> None:
     _keep(draft, "pinned", called, Pinned(values, form, scale))
 
 
+def _sparse_weights(draft: _Draft, line: Line) -> None:
+    called = name(line.take("a name"))
+    if called not in draft.sparse:
+        raise ValueError(f"no sparse weights given for {called!r}")
+    told = " ".join(line.words)
+    line.words.clear()
+    weights = draft.sparse[called]
+    if told != " ".join(_synapses(weights).split()):
+        raise ValueError(f"sparse {called!r} is {_synapses(weights)}, not {told[:80]}")
+    _keep(draft, "sparse", called, weights)
+
+
 def _same_array(line: Line, called: str, array: np.ndarray | None) -> np.ndarray:
     """The array given under a name, if it is the one that the line describes."""
     told = line.take("a dtype"), line.take("a shape")
@@ -346,4 +372,5 @@ def _keep(draft: _Draft, part: str, called: str, item: Any) -> None:
 KEYWORDS: dict[str, Callable[[_Draft, Line], None]] = {
     "graph": _graph, "machine": _machine, "steps": _steps, "in": _in, "out": _out,
     "node": _node, "param": _param, "pinned": _pin, "derived": _derivation,
+    "sparse": _sparse_weights,
 }  # fmt: skip

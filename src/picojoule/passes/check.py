@@ -26,14 +26,14 @@ from picojoule.passes.freeze import register_range
 from picojoule.passes.lower_tensor import overflow_faults
 from picojoule.passes.move_bias import move_bias
 from picojoule.passes.partition import partition
-from picojoule.passes.populations import fields_of, kind_of, longest_delay, populations
+from picojoule.passes.populations import fields_of, kind_of, populations
 from picojoule.passes.quantize import prepare
 from picojoule.passes.support import support_faults
 from picojoule.passes.tiles import memory_faults
+from picojoule.passes.values import late_faults, place, value_faults
 from picojoule.program.verify import OPTION_RANGES
 from picojoule.target import Target
 
-MANTISSA = Format(9)  # of a weight of mixed sign
 LIMITS = {                  # field -> the limit of the hardware model that sets it
     "refractory": "refractory_max", "v_th": "v_th_mantissa_max", "bias": "bias_mantissa_max",
     "bias_exponent": "bias_exponent_max", "decay_u": "decay_bits", "decay_v": "decay_bits",
@@ -63,7 +63,10 @@ def check(
 
 def _spiking_faults(graph: Graph, target: Target, bits: Bits) -> list[Fault]:
     graph = move_bias(graph)
-    faults = [*_neuron_faults(graph, target), *_synapse_faults(graph, target)]
+    faults = [
+        *_neuron_faults(graph, target), *_synapse_faults(graph, target),
+        *late_faults(graph, target),
+    ]  # fmt: skip
     return faults + partition(populations(graph, target, bits.weight), target)[1]
 
 
@@ -92,7 +95,9 @@ def _neuron_faults(graph: Graph, target: Target) -> Iterator[Fault]:
             ranges = _register_ranges(graph, name) | _option_ranges(graph, name)
         for field, (value, low, high) in ranges.items():
             if not low <= value <= high:
-                yield _field_fault(target, name, field, value, low, high)
+                values = graph.constants(graph[name]).get(field)
+                found = ("", "") if values is None else place(graph.value(values), low, high)
+                yield _field_fault(target, name, field, value, low, high, found)
 
 
 Ranges = dict[str, tuple[float, int, int]]  # field -> its worst value, lowest, highest
@@ -145,14 +150,13 @@ def _synapse_faults(graph: Graph, target: Target) -> Iterator[Fault]:
     for name in graph.names(*SYNAPSES):
         op = graph[name].op
         assert isinstance(op, SYNAPSES)
-        weight = graph.value(op.weight)
         for field, value, low, high in (
-            ("delay", op.delay + longest_delay(graph, name), 0, profile.delay_max),
+            ("delay", op.delay, 0, profile.delay_max),
             ("exponent", op.exponent, *exponents),
-            ("weight", _worst(weight, MANTISSA.low, MANTISSA.high), MANTISSA.low, MANTISSA.high),
         ):
             if not low <= value <= high:
                 yield _field_fault(target, name, field, value, low, high)
+        yield from value_faults(graph, target, name)
         if op.graded and profile.payload_bits == 0:
             yield Fault(
                 "PJ206", f"synapses {name!r} read payloads; spikes of {target.name!r} carry none",
@@ -160,10 +164,14 @@ def _synapse_faults(graph: Graph, target: Target) -> Iterator[Fault]:
             )  # fmt: skip
 
 
-def _field_fault(target: Target, node: str, field: str, value: float, low: int, high: int) -> Fault:
+def _field_fault(
+    target: Target, node: str, field: str, value: float, low: int, high: int,
+    where: tuple[str, str] = ("", ""),
+) -> Fault:  # fmt: skip
+    index, many = where
     return Fault(
         "PJ207",
-        f"{field} of node {node!r} is {value:g}; {target.name!r} holds {low}..{high}",
+        f"{field}{index} of node {node!r} is {value:g}; {target.name!r} holds {low}..{high}{many}",
         where=target.where(f"core.limits.{LIMITS.get(field, field)}"),
         fix=f"a value in {low}..{high}" if low < high else f"no {field}",
     )

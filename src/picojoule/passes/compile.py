@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def compile_graph(
     graph = stage("schedule_delays", schedule_delays(graph, target))
     graph = stage("freeze", freeze(graph))
     program = lower(graph, target)
-    stage.write("lower", listing(program, target.core.limits))
+    stage.write("lower", lambda: listing(program, target.core.limits))
     return program
 
 
@@ -70,17 +71,17 @@ class _Stages:
 
     def __call__(self, name: str, graph: Graph) -> Graph:
         verify(graph)
-        self.write(name, text(graph))
+        self.write(name, lambda: text(graph))
         return graph
 
-    def write(self, name: str, content: str) -> None:
+    def write(self, name: str, content: Callable[[], str]) -> None:
         if self.directory is None:
             return
         path = self.directory / f"{self.count:02d}-{name}.txt"
         self.count += 1
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            path.write_text(content.rstrip("\n") + "\n", encoding="utf-8")
+            path.write_text(content().rstrip("\n") + "\n", encoding="utf-8")
         except OSError as error:
             what = f"the text of a stage cannot be written: {error.strerror}"
             fix = "a directory that may be written to, or a new name"

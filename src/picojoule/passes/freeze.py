@@ -39,6 +39,8 @@ def freeze(graph: Graph) -> Graph:
     pinned: dict[str, Pinned] = {}
     faults: list[Fault] = []
     for node, field, name in constants_used(graph):
+        if name in graph.sparse:
+            continue
         value = graph.value(name)
         if field in STEPS:
             params[name] = np.asarray(value, np.float64)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from picojoule.errors import CheckError
 from picojoule.graph import Graph
 from picojoule.graph.ops import Input
+from picojoule.passes.groups import AnyGroup, Runs
 from picojoule.passes.lower_neurons import neuron_regions, region_name, spike_format, update
 from picojoule.passes.lower_synapses import deliver
 from picojoule.passes.partition import Port, Slice, partition, ports
-from picojoule.passes.populations import Group, SharedGroup, populations
-from picojoule.passes.site import Arrival, Site
+from picojoule.passes.populations import populations
+from picojoule.passes.site import Arrival, Axons, Site
 from picojoule.program import Instruction, Program, Source, Span
 from picojoule.target import Target
 
@@ -34,8 +37,9 @@ def lower_spiking(graph: Graph, target: Target) -> Program:
     for piece in slices:
         neuron_regions(site, piece)
     _axon_regions(site, ports(cells, slices))
+    entries = _entries(site)
     for core in range(cores):
-        _receive(site, core)
+        _receive(site, entries.get(core, []))
         for piece in site.on_core(core):
             groups = site.groups[piece.node]
             delivered = tuple(i for group in groups for i in deliver(site, piece, group))
@@ -53,7 +57,7 @@ def _program(site: Site, cores: int) -> Program:
         profile=target.core.profile, regions=draft.regions, arrays=draft.arrays,
         instructions=tuple(draft.instructions), encoder=graph.encoder, readout=graph.readout,
         steps=graph.steps + graph.latency, latency=graph.latency,
-        positions=tuple(target.core.position(k) for k in range(cores)),
+        positions=tuple(target.position(k) for k in range(cores)),
         source=tuple(draft.source),
     )  # fmt: skip
 
@@ -69,7 +73,7 @@ def _faces(site: Site) -> None:
     site.draft.source.append(Source("labels", 0, labels, graph.output, "output"))
 
 
-def _axon_regions(site: Site, found: dict[tuple[int, Port], tuple[int, int, int]]) -> None:
+def _axon_regions(site: Site, found: dict[tuple[int, Port], tuple[Runs, int]]) -> None:
     """Input axons of every core, port and delay.  The parts of a group whose synapses differ in
     delay hear the same sources, so that they are one input axon of the hardware."""
     for piece in site.slices:
@@ -77,29 +81,42 @@ def _axon_regions(site: Site, found: dict[tuple[int, Port], tuple[int, int, int]
             key = (piece.core, group.port)
             if key not in found or not _reaches(group, piece):
                 continue
-            low, high, _ = found[key]
             for extra in group.extra_delays(piece.start, piece.stop):
                 arrival = Arrival(piece.core, *group.port, extra)
                 if arrival not in site.axons:
-                    span = site.draft.region(
-                        arrival.region, "axon", piece.core, spike_format(site.graph, group.source),
-                        (high - low,), "buffer",
-                    )  # fmt: skip
-                    site.axons[arrival] = (low, span)
+                    site.axons[arrival] = _axons(site, arrival, found[key][0])
 
 
-def _reaches(group: Group | SharedGroup, piece: Slice) -> bool:
+def _axons(site: Site, arrival: Arrival, runs: Runs) -> Axons:
+    ends = np.cumsum(runs.high - runs.low)
+    form = spike_format(site.graph, arrival.source)
+    span = site.draft.region(arrival.region, "axon", arrival.core, form, (int(ends[-1]),), "buffer")
+    return Axons(runs, ends - (runs.high - runs.low), span)
+
+
+def _reaches(group: AnyGroup, piece: Slice) -> bool:
     low, high = group.axons(piece.start, piece.stop)
     return high > low
 
 
-def _receive(site: Site, core: int) -> None:
+def _entries(site: Site) -> dict[int, list[Arrival]]:
+    """Core -> arrivals of host events."""
+    found: dict[int, list[Arrival]] = {}
+    for arrival in site.axons:
+        if isinstance(site.graph[arrival.source].op, Input):
+            found.setdefault(arrival.core, []).append(arrival)
+    return found
+
+
+def _receive(site: Site, arrivals: list[Arrival]) -> None:
     """Host events go straight to the axons that read the input."""
-    for arrival, (low, axon) in site.axons.items():
-        if arrival.core == core and isinstance(site.graph[arrival.source].op, Input):
+    for arrival in arrivals:
+        axons = site.axons[arrival]
+        for low, high, first in axons.pieces:
             index = site.draft.emit(Instruction(
-                op="input", core=core, reads=(Span("events", low, low + axon.size),),
-                writes=(axon,), args=(arrival.steps,),
+                op="input", core=arrival.core, reads=(Span("events", low, high),),
+                writes=(Span(axons.span.region, first, first + high - low),),
+                args=(arrival.steps,),
             ))  # fmt: skip
             site.arrived.setdefault(arrival, []).append(index)
 
@@ -113,18 +130,11 @@ def _send(site: Site, core: int) -> None:
                 reads=(Span(region_name(piece, "spike"), 0, piece.size),),
                 writes=(Span("labels", piece.start, piece.stop),), after=(site.fired[piece],),
             ))  # fmt: skip
-        for arrival, (low, axon) in site.readers(piece.node):
-            _route(site, piece, arrival, low, axon)
-
-
-def _route(site: Site, piece: Slice, arrival: Arrival, low: int, axon: Span) -> None:
-    start, stop = max(low, piece.start), min(low + axon.size, piece.stop)
-    if start >= stop:
-        return
-    (x0, y0), (x1, y1) = (site.target.core.position(k) for k in (piece.core, arrival.core))
-    site.draft.emit(Instruction(
-        op="route", core=piece.core,
-        reads=(Span(region_name(piece, "spike"), start - piece.start, stop - piece.start),),
-        writes=(Span(axon.region, start - low, stop - low),),
-        args=(arrival.steps, abs(x1 - x0), abs(y1 - y0)), after=(site.fired[piece],),
-    ))  # fmt: skip
+        spike = region_name(piece, "spike")
+        for arrival, start, stop, axons in site.readers(piece):
+            site.draft.emit(Instruction(
+                op="route", core=core, writes=(axons,),
+                reads=(Span(spike, start - piece.start, stop - piece.start),),
+                args=(arrival.steps, *site.target.hops(core, arrival.core)),
+                after=(site.fired[piece],),
+            ))  # fmt: skip

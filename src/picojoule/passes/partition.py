@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from picojoule.errors import Fault
-from picojoule.passes.populations import Population, SharedGroup, SynapseFormat
+from picojoule.passes.groups import Group, Runs, SynapseFormat, one_run, united
+from picojoule.passes.populations import Population
 from picojoule.target import Target
 
 ROUNDS = 12  # of learning how many input axons each neuron sends to
@@ -35,14 +36,14 @@ class Slice:
 class Load:
     """What a core holds while it is being filled.
 
-    axons         port -> range of sources whose spikes arrive
-    shared_axons  input axons of lists that axons share, one for all channels of a position
+    axons      port -> range of sources whose spikes arrive
+    own_axons  input axons of groups that share theirs with no other
     """
 
     neurons: int = 0
     bits: int = 0
     out_axons: int = 0
-    shared_axons: int = 0
+    own_axons: int = 0
     axons: dict[Port, tuple[int, int]] = field(default_factory=dict)
     profiles: frozenset[int] = frozenset()
     thresholds: frozenset[int] = frozenset()
@@ -50,7 +51,7 @@ class Load:
 
     @property
     def in_axons(self) -> int:
-        return self.shared_axons + sum(high - low for low, high in self.axons.values())
+        return self.own_axons + sum(high - low for low, high in self.axons.values())
 
     def with_slice(
         self, population: Population, start: int, stop: int, fan: np.ndarray, target: Target
@@ -58,7 +59,7 @@ class Load:
         """The load with neurons start..stop added; fan: output axons that each neuron needs."""
         load = Load(
             self.neurons + stop - start, self.bits, self.out_axons + int(fan[start:stop].sum()),
-            self.shared_axons, dict(self.axons),
+            self.own_axons, dict(self.axons),
             self.profiles | _ids(population.profiles, start, stop),
             self.thresholds | _ids(population.thresholds, start, stop), self.formats,
         )  # fmt: skip
@@ -68,8 +69,8 @@ class Load:
                 continue
             load.bits += group.bits(start, stop, target)
             load.formats |= {group.format(stop - start, target)}
-            if isinstance(group, SharedGroup):
-                load.shared_axons += group.in_axons(start, stop)
+            if not isinstance(group, Group):
+                load.own_axons += group.in_axons(start, stop)
                 continue
             old = load.axons.get(group.port, (low, high))
             load.axons[group.port] = (min(low, old[0]), max(high, old[1]))
@@ -132,28 +133,31 @@ def fan_out(cells: Sequence[Population], slices: Sequence[Slice]) -> dict[str, i
 
 def ports(
     cells: Sequence[Population], slices: Sequence[Slice]
-) -> dict[tuple[int, Port], tuple[int, int, int]]:
-    """By core and port: the range of sources whose spikes arrive, and output axons that each
-    takes up where it is sent from."""
+) -> dict[tuple[int, Port], tuple[Runs, int]]:
+    """By core and port: the sources whose spikes arrive, and output axons that each takes up
+    where it is sent from."""
     groups = {p.name: p.groups for p in cells}
-    found: dict[tuple[int, Port], tuple[int, int, int]] = {}
+    found: dict[tuple[int, Port], tuple[Runs, int]] = {}
     for piece in slices:
         for group in groups[piece.node]:
-            low, high = group.axons(piece.start, piece.stop)
-            if high > low:
-                key = (piece.core, group.port)
-                old = found.get(key, (low, high, 0))
-                found[key] = (min(low, old[0]), max(high, old[1]), group.slots)
+            runs, key = group.runs(piece.start, piece.stop), (piece.core, group.port)
+            if not runs.low.size:
+                continue
+            if key in found:
+                runs = united(found[key][0], runs)
+                ranged = isinstance(group, Group)
+                runs = one_run(int(runs.low[0]), int(runs.high[-1])) if ranged else runs
+            found[key] = (runs, group.slots)
     return found
 
 
 def slots_needed(cells: Sequence[Population], slices: Sequence[Slice]) -> Fan:
     """Output axons that each neuron needs: one or two for each core and port it sends to."""
     changes = {p.name: np.zeros(p.size + 1, np.int64) for p in cells}
-    for (_, (source, _, _)), (low, high, slots) in ports(cells, slices).items():
-        if source in changes:
-            changes[source][low] += slots
-            changes[source][high] -= slots
+    for (_, (source, _, _)), (runs, slots) in ports(cells, slices).items():
+        if source in changes:  # ends of runs differ from each other
+            changes[source][runs.low] += slots
+            changes[source][runs.high] -= slots
     return {name: np.cumsum(change)[:-1] for name, change in changes.items()}
 
 
@@ -166,26 +170,31 @@ def _pack(
     cuts: Counter[str] = Counter()
     core, load = 0, Load()
     for population in cells:
-        start = 0
+        start, guess = 0, 0
         while start < population.size:
-            count = _room(population, start, load, fan[population.name], target)
+            count = _room(population, start, load, fan[population.name], target, guess)
             if count == 0 and load.neurons == 0:
                 faults.append(_fault(population, start, fan[population.name], target))
                 break
-            if count == 0:
+            if count:
+                slices.append(Slice(population.name, start, start + count, core))
+                load = load.with_slice(
+                    population, start, start + count, fan[population.name], target
+                )
+                start, guess = start + count, count
+            if start < population.size:  # a core holds one slice of a population
                 cuts[_binding(population, start, load, fan[population.name], target)] += 1
                 core, load = core + 1, Load()
-                continue
-            slices.append(Slice(population.name, start, start + count, core))
-            load = load.with_slice(population, start, start + count, fan[population.name], target)
-            start += count
     return tuple(slices), faults, cuts
 
 
-def _room(population: Population, start: int, load: Load, fan: np.ndarray, target: Target) -> int:
-    """How many neurons from `start` on still fit; more neurons never need less.
+def _room(
+    population: Population, start: int, load: Load, fan: np.ndarray, target: Target, guess: int
+) -> int:
+    """How many neurons from `start` on still fit; more neurons of a slice never need less.
 
-    Whole positions where one fits on an empty core, else some channels of one.
+    Whole positions where one fits on an empty core, else some channels of one; what is left of
+    one has a core for itself, since a slice lies within a position or holds whole ones.
     """
 
     def fits(count: int) -> bool:
@@ -196,21 +205,39 @@ def _room(population: Population, start: int, load: Load, fan: np.ndarray, targe
     within = -start % grain
     if within:
         return _most(fits, min(most, within), 1)
-    count = _most(fits, most - most % grain, grain)
+    count = _most(fits, most - most % grain, grain, guess)
     if count == 0 and load.neurons == 0 and grain > 1:
         count = _most(fits, min(most, grain - 1), 1)
     return count
 
 
-def _most(fits: Callable[[int], bool], high: int, unit: int) -> int:
-    """The largest multiple of `unit` up to `high`, one of them, that fits; 0: none does."""
-    if high > 0 and fits(high):
-        return high
-    low, high = 0, high // unit
+def _most(fits: Callable[[int], bool], high: int, unit: int, guess: int = 0) -> int:
+    """The largest multiple of `unit` up to `high`, one of them, that fits; 0: none does.
+
+    guess  about what is expected: the nearer it is, the fewer tries it takes
+    """
+    if high < unit or not fits(unit):
+        return 0
+    low, high = _bracket(lambda units: fits(units * unit), guess // unit, high // unit + 1)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle * unit) else (low, middle)
     return low * unit
+
+
+def _bracket(fits: Callable[[int], bool], guess: int, end: int) -> tuple[int, int]:
+    """Two numbers of which the lower fits and the higher does not, or is `end`; 1 fits."""
+    low, high, step = 1, end, 1
+    guess = guess if 1 < guess < end else end - 1
+    if fits(guess):
+        low = guess
+        while low + step < high and fits(low + step):
+            low, step = low + step, 2 * step
+        return low, min(high, low + step)
+    high = guess
+    while guess < end - 1 and high - step > low and not fits(high - step):
+        high, step = high - step, 2 * step
+    return (low if guess == end - 1 else max(low, high - step)), high
 
 
 def _binding(
@@ -255,7 +282,7 @@ def _unsettled_faults(slices: Sequence[Slice], fan: Fan, target: Target) -> list
 
 
 def _core_faults(slices: Sequence[Slice], target: Target, cuts: Counter[str]) -> list[Fault]:
-    needed, offered = 1 + max((s.core for s in slices), default=-1), target.core.count
+    needed, offered = 1 + max((s.core for s in slices), default=-1), target.cores
     if needed <= offered:
         return []
     sizes: dict[str, int] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,158 +18,16 @@ from picojoule.graph.ops import (
     IntShared,
     IntSynapse,
 )
-from picojoule.passes.shared import Cut, Shared, cut, lengths, shared_of
+from picojoule.passes.groups import AnyGroup, Group, SharedGroup, SparseGroup, offered_bits
+from picojoule.passes.shared import shared_of
 from picojoule.passes.support import NEURONS, source_of
-from picojoule.target import Target, axon_list_bits
+from picojoule.target import Target
 
 DENSE_SHARE = 0.5  # groups with at most this share of weights other than 0 become sparse
 # registers that a compartment has for itself; its profile holds the rest (nengo-loihi 1.1.0,
 # hardware/builder.py: decays, refractory period and noise in profiles, thresholds in others)
 OWN = ("bias", "bias_exponent")
 THRESHOLDS = ("v_th", "v_th_high", "v_th_low")
-
-
-class SynapseFormat(NamedTuple):
-    """What the lists of a synapse format have in common."""
-
-    weight_bits: int
-    delay_bits: int
-    index_bits: int
-    exponent: int
-    shared: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Synapses of one population from one source, each with its own weight.
-
-    present  bool (neurons, sources): which synapses there are
-    delay    steps from spike to effect, the machine's own included
-    delays   int (neurons, sources): what each synapse adds to that, where they differ
-    bits     of memory for one synapse: its weight, delay and index
-    """
-
-    name: str
-    source: str
-    present: np.ndarray
-    delay: int
-    weight_bits: int
-    delay_bits: int
-    sparse: bool
-    exponent: int = 0
-    delays: np.ndarray | None = None
-
-    grain = 1
-    slots = 1
-
-    @property
-    def port(self) -> tuple[str, int, str]:
-        """Groups of one port share their input axons on a core, so a spike is sent once."""
-        return self.source, self.delay, ""
-
-    def axons(self, start: int, stop: int) -> tuple[int, int]:
-        """The range of sources that have synapses on neurons start..stop; (0, 0): none."""
-        used = np.flatnonzero(self.present[start:stop].any(axis=0))
-        return (int(used[0]), int(used[-1]) + 1) if used.size else (0, 0)
-
-    def in_axons(self, start: int, stop: int) -> int:
-        """Input axons on a core that has no other synapses from this source and delay."""
-        low, high = self.axons(start, stop)
-        return high - low
-
-    def bits(self, start: int, stop: int, target: Target) -> int:
-        """Synapse memory that the lists of these synapses take on a core."""
-        low, high = self.axons(start, stop)
-        each = np.full(high - low, stop - start)
-        if self.sparse:
-            each = np.count_nonzero(self.present[start:stop, low:high], axis=0)
-        return int(np.sum(axon_list_bits(
-            each, self.weight_bits, limits=target.core.limits, delay_bits=self.delay_bits,
-            index_bits=self.index_bits(stop - start, target),
-        )))  # fmt: skip
-
-    def index_bits(self, neurons: int, target: Target) -> int:
-        """Bits of a synapse's index in a list onto `neurons` neurons; dense lists have none."""
-        return offered_bits(target, "index_bits", neurons - 1) if self.sparse else 0
-
-    def format(self, neurons: int, target: Target) -> SynapseFormat:
-        """The format of its lists onto `neurons` neurons of a core."""
-        index = self.index_bits(neurons, target)
-        return SynapseFormat(self.weight_bits, self.delay_bits, index, self.exponent, False)
-
-    def extra_delays(self, start: int, stop: int) -> tuple[int, ...]:
-        """What the synapses onto neurons start..stop add to the delay, ascending."""
-        if self.delays is None:
-            return (0,)
-        low, high = self.axons(start, stop)
-        part = self.delays[start:stop, low:high]
-        kept = part[self.present[start:stop, low:high]] if self.sparse else part
-        return tuple(int(d) for d in np.unique(kept))
-
-
-@dataclass(frozen=True, eq=False)
-class SharedGroup:
-    """Synapses of one population from one source, in lists that many axons share.
-
-    slots  output axons that a spike takes up where it is sent from
-    cuts   what has been asked for already, by the neurons of a slice
-    """
-
-    name: str
-    source: str
-    shared: Shared
-    delay: int
-    weight_bits: int
-    delay_bits: int
-    exponent: int = 0
-    slots: int = 1
-    cuts: dict[tuple[int, int], Cut] = field(default_factory=dict, repr=False)
-
-    @property
-    def grain(self) -> int:
-        return self.shared.grain
-
-    @property
-    def port(self) -> tuple[str, int, str]:
-        """Bases and rows belong to the axons, so no other group can share them."""
-        return self.source, self.delay, self.name
-
-    def cut(self, start: int, stop: int) -> Cut:
-        """The part onto neurons start..stop, kept for the next time."""
-        if (start, stop) not in self.cuts:
-            self.cuts[start, stop] = cut(self.shared, start, stop)
-        return self.cuts[start, stop]
-
-    def axons(self, start: int, stop: int) -> tuple[int, int]:
-        """The range of sources that have synapses on neurons start..stop; (0, 0): none."""
-        positions, atoms = self.cut(start, stop).position, self.shared.atoms
-        return (int(positions[0]) * atoms, (int(positions[-1]) + 1) * atoms) if positions.size \
-            else (0, 0)  # fmt: skip
-
-    def in_axons(self, start: int, stop: int) -> int:
-        """Input axons on a core: one for all channels of a position, which the spikes name."""
-        return self.cut(start, stop).axons
-
-    def bits(self, start: int, stop: int, target: Target) -> int:
-        """Synapse memory of its lists on a core; axons that share one pay for it once."""
-        return int(np.sum(axon_list_bits(
-            lengths(self.shared, self.cut(start, stop)), self.weight_bits,
-            limits=target.core.limits, delay_bits=self.delay_bits,
-            index_bits=self.index_bits(stop - start, target),
-        )))  # fmt: skip
-
-    def index_bits(self, neurons: int, target: Target) -> int:
-        """Bits of a synapse's index in a list onto `neurons` neurons."""
-        return offered_bits(target, "index_bits", neurons - 1)
-
-    def format(self, neurons: int, target: Target) -> SynapseFormat:
-        """The format of its lists onto `neurons` neurons of a core."""
-        index = self.index_bits(neurons, target)
-        return SynapseFormat(self.weight_bits, self.delay_bits, index, self.exponent, True)
-
-    def extra_delays(self, start: int, stop: int) -> tuple[int, ...]:
-        """Shared lists have one delay."""
-        return (0,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +40,7 @@ class Population:
 
     name: str
     size: int
-    groups: tuple[Group | SharedGroup, ...]
+    groups: tuple[AnyGroup, ...]
     profiles: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
     thresholds: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
 
@@ -211,19 +68,15 @@ def populations(graph: Graph, target: Target, bits: int) -> tuple[Population, ..
     )  # fmt: skip
 
 
-def offered_bits(target: Target, field: str, largest: int) -> int:
-    """The fewest bits that the target offers for a field holding 0..largest; 0 for nothing."""
-    needed = max(1, largest.bit_length()) if field == "index_bits" else largest.bit_length()
-    offered = [b for b in sorted(target.core.choice(field)) if b >= needed]
-    return offered[0] if offered else needed
-
-
-def _group(graph: Graph, target: Target, name: str, bits: int) -> Group | SharedGroup:
+def _group(graph: Graph, target: Target, name: str, bits: int) -> AnyGroup:
     op = graph[name].op
     if isinstance(op, IntConv | IntPool | IntShared):
         return _shared_group(graph, target, name, op)
     assert isinstance(op, Dense | IntSynapse)
     source, steps = source_of(graph, name)
+    if op.weight in graph.sparse:
+        assert isinstance(op, IntSynapse)
+        return _sparse_group(graph, target, name, op)
     weight = np.asarray(graph.value(op.weight))
     present = weight != 0
     own = op.delay if isinstance(op, IntSynapse) else _own_delay(graph, target, source, steps)
@@ -236,6 +89,13 @@ def _group(graph: Graph, target: Target, name: str, bits: int) -> Group | Shared
         sparse=share <= DENSE_SHARE or (isinstance(op, IntSynapse) and op.sparse),
         exponent=op.exponent if isinstance(op, IntSynapse) else 0, delays=delays,
     )  # fmt: skip
+
+
+def _sparse_group(graph: Graph, target: Target, name: str, op: IntSynapse) -> SparseGroup:
+    source, steps = source_of(graph, name)
+    delay_bits = offered_bits(target, "delay_bits", op.delay)
+    weights = graph.sparse[op.weight]
+    return SparseGroup(name, source, weights, steps, op.bits, delay_bits, op.exponent)
 
 
 def _shared_group(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +19,7 @@ from picojoule.passes.move_bias import inexact_biases, move_bias
 from picojoule.passes.quantize_spiking import quantize_spiking
 from picojoule.passes.quantize_tensor import quantize_tensor
 from picojoule.passes.support import support_faults
-from picojoule.passes.warning import PicojouleWarning
+from picojoule.passes.warning import warn
 from picojoule.target import Target
 
 
@@ -58,8 +57,7 @@ def quantize(
         seen_or_none = None if samples is None else observe(graph, samples)
         graph, more = quantize_spiking(graph, target.core.profile, seen_or_none, chosen)
         found += more
-    for fault in found:
-        warnings.warn(str(fault), PicojouleWarning, stacklevel=2)
+    warn(found)
     return graph
 
 

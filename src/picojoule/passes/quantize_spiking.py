@@ -12,6 +12,7 @@ from picojoule.passes.as_real import real
 from picojoule.passes.bits import Bits
 from picojoule.passes.calibrate import peaks
 from picojoule.passes.choose_exponents import Levels, Units, choose_units, units_of_step
+from picojoule.passes.saturation import weight_faults, word_faults
 
 
 def quantize_spiking(
@@ -28,6 +29,8 @@ def quantize_spiking(
         units = _units(graph, name, profile, levels, seen)
         groups = [i for i in graph[name].inputs if isinstance(graph[i].op, Dense)]
         graph = graph.with_params({f"{name}.step": np.array(units.step)})
+        if seen is not None:
+            faults += word_faults(graph, name, seen, units.step, profile)
         for group, exponent in zip(groups, units.exponents):
             graph, found = _synapse(graph, group, name, exponent, profile, levels)
             faults += found
@@ -85,9 +88,9 @@ def _synapse(
         weight=weight, step_w=step_w, exponent=exponent, bits=levels.bits,
         dropped=levels.dropped, features=dense.features,
     )  # fmt: skip
-    silent = not np.any(graph.value(weight)) and np.any(real(graph, dense.weight))
-    faults = [Fault("PJ211", f"every weight of {name!r} quantizes to 0", fix="more weight bits")]
-    return graph.swap(name, op), faults if silent else []
+    step = float(graph.value(step_w))
+    faults = weight_faults(name, real(graph, dense.weight), step, levels.low, levels.high)
+    return graph.swap(name, op), faults
 
 
 def _pinned_levels(mantissas: np.ndarray) -> Levels:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from picojoule.fixed.neurons import KINDS
-from picojoule.passes.populations import OWN, THRESHOLDS, SynapseFormat, shared_slots
+from picojoule.passes.groups import SynapseFormat
+from picojoule.passes.populations import OWN, THRESHOLDS, shared_slots
 from picojoule.program import OPCODES, Instruction, Program
 from picojoule.target import Target, axon_list_bits
 

@@ -48,9 +48,9 @@ _TABLE = (
     # host events [lo:hi] -> input axons of a core, `delay` steps later
     Opcode("input", "move", "receive", ("events",), ("axon",), ("delay",), "spiking"),
     # spikes of neurons [lo:hi] of a core -> input axons of a core, `delay` steps later,
-    # crossing `hops_ew` and `hops_ns` mesh links
+    # crossing `hops_ew` and `hops_ns` mesh links, `hops_chip` of them from chip to chip
     Opcode("route", "move", "send", ("spike",), ("axon",),
-           ("delay", "hops_ew", "hops_ns"), "spiking"),
+           ("delay", "hops_ew", "hops_ns", "hops_chip"), "spiking", optional=1),
     # every spike on axon i adds effective_weight(weight[i - lo, j]) to q[lo_q + j], times its
     # payload where `graded` is 1; what a neuron kind with `raw` sums takes is not shifted
     # weight region: int (axons, neurons), row-major by axon

@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 def plain(value: Any) -> Any:
     """A dataclass, tuple, mapping or scalar as dicts, lists, strings and numbers."""
+    if isinstance(value, str | bool | None) or type(value) is int:
+        return value
     if isinstance(value, Format | Span):
         return str(value)
     if dataclasses.is_dataclass(value):
@@ -47,12 +49,16 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    return value if isinstance(value, str | bool | None) else _number(value)
+    return _number(value)
 
 
 def _written(value: Any) -> list[dataclasses.Field[Any]]:
-    fields = (f for f in dataclasses.fields(value) if f.name not in ARRAYS)
-    return [f for f in fields if getattr(value, f.name) != f.default]
+    return [f for f in _fields(cast(Hashable, type(value))) if getattr(value, f.name) != f.default]
+
+
+@cache
+def _fields(kind: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return tuple(f for f in dataclasses.fields(kind) if f.init and f.name not in ARRAYS)
 
 
 def _field(value: Any, field: dataclasses.Field[Any]) -> Any:
@@ -118,7 +124,7 @@ def reader(kind: Any) -> Reader:
 
 def _dataclass_reader(kind: Any) -> Reader:
     hints = get_type_hints(kind)
-    fields = [f for f in dataclasses.fields(kind) if f.name not in ARRAYS]
+    fields = [f for f in dataclasses.fields(kind) if f.init and f.name not in ARRAYS]
     readers = {f.name: reader(hints[f.name]) for f in fields}
     needed = {f.name for f in fields if f.default is dataclasses.MISSING}
     extra: dict[str, Any] = {"arrays": {}} if "arrays" in hints else {}

@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -105,6 +106,8 @@ class Program:
     steps            steps of one inference, pipeline latency included
     phases           names of the phases of a tensor program
     positions        (x, y) mesh position of each core
+    held             what others derived from it and keep (a plan, that it is verified): no part
+                     of it, not compared, not saved; a changed copy starts without
     machine          digest of the machine it was compiled for
     """
 
@@ -124,6 +127,7 @@ class Program:
     positions: tuple[tuple[int, int], ...] = ()
     source: tuple[Source, ...] = ()
     initial: Mapping[str, np.ndarray] = field(default_factory=dict)
+    held: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def cores(self) -> int:
@@ -138,6 +142,19 @@ class Program:
     def with_state(self, state: Mapping[str, np.ndarray]) -> Program:
         """The same program starting from other state words (region name -> array)."""
         return replace(self, initial={**self.initial, **state})
+
+    def save(self, path: str | Path) -> None:
+        """Write it to one file (`*.pjp`), array by array; see `program.files.save`."""
+        from picojoule.program import files  # it needs this module
+
+        files.save(self, path)
+
+    @staticmethod
+    def open(path: str | Path, *, verify: bool = False) -> Program:
+        """Read a saved program; its arrays are mapped, not read; see `program.files.load`."""
+        from picojoule.program import files  # it needs this module
+
+        return files.load(path, verify=verify)
 
     @cached_property
     def digest(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from picojoule.fixed.neurons import KINDS
@@ -22,7 +22,7 @@ class Reader:
     later: bool
 
 
-def readers(program: Program) -> list[Reader]:
+def readers(program: Program) -> Readers:
     """Everything that takes sums: neurons, and `accumulate`."""
     found = []
     for index, i in enumerate(program.instructions):
@@ -31,17 +31,27 @@ def readers(program: Program) -> list[Reader]:
         elif i.op in KINDS:
             kind = KINDS[i.op]
             found += [Reader(index, q, kind.raw, False) for q in i.writes[: kind.currents]]
-    return found
+    return Readers(found)
 
 
-def overlap(a: Span, b: Span) -> bool:
-    """Whether two spans share an element."""
-    return a.region == b.region and a.start < b.stop and b.start < a.stop
+class Readers:
+    """Who takes sums, found by region: programs of many cores have many readers."""
+
+    def __init__(self, found: Iterable[Reader]) -> None:
+        self.all = tuple(found)
+        self._by_region: dict[str, list[Reader]] = {}
+        for reader in self.all:
+            self._by_region.setdefault(reader.span.region, []).append(reader)
+
+    def of(self, span: Span) -> list[Reader]:
+        """The readers that share an element with `span`, in order."""
+        near = self._by_region.get(span.region, ())
+        return [r for r in near if r.span.start < span.stop and span.start < r.span.stop]
 
 
-def is_raw(found: list[Reader], span: Span) -> bool:
+def is_raw(found: Readers, span: Span) -> bool:
     """Whether sums in `span` are in units of plain weights."""
-    return any(reader.raw for reader in found if overlap(reader.span, span))
+    return any(reader.raw for reader in found.of(span))
 
 
 def sum_faults(program: Program) -> Iterator[str]:
@@ -53,13 +63,14 @@ def sum_faults(program: Program) -> Iterator[str]:
     for index, i in enumerate(program.instructions):
         if not i.op.startswith("deliver") and i.op != "accumulate":
             continue
-        mine = [reader for reader in found if overlap(reader.span, i.writes[0])]
+        mine = found.of(i.writes[0])
         exponent = dict(zip(OPCODES[i.op].args, i.args))["exponent"]
         named = f"instruction {index} ({i.op!r} on core {i.core}): "
         yield from (named + what for what in _faults(i, mine, exponent, on_sum))
-    for n, reader in enumerate(found):
-        for other in found[:n]:
-            if overlap(reader.span, other.span):
+    place = {id(reader): n for n, reader in enumerate(found.all)}
+    for n, reader in enumerate(found.all):
+        for other in found.of(reader.span):
+            if place[id(other)] < n:
                 yield f"instructions {other.index} and {reader.index} both take {reader.span}"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,9 +14,11 @@ from picojoule.errors import Fault, UsageError
 from picojoule.fixed.contract import Events
 from picojoule.graph import Graph
 from picojoule.graph.ops import REAL_OPS, IntConv2d, IntDense, IntSynapse
+from picojoule.passes.warning import PicojouleWarning, warn
 from picojoule.program import Program
 from picojoule.report.build import make_raster, make_row
 from picojoule.report.data import Accuracy, Report, Row, Use, this_machine
+from picojoule.report.health import dead_layers, firing_faults
 from picojoule.report.layers import Rasters, probes, rasters, told_apart
 from picojoule.target import Target
 
@@ -43,11 +47,11 @@ def assess(
     floating = all(isinstance(node.op, REAL_OPS) for node in network.nodes)
     original = network if floating else reference
     options = {"bits": bits or widest_bits(network), "activation_bits": activation_bits}
-    quantized = None
+    quantized, notes = None, list[str]()
     if original is not None and calibrate is not None:
-        quantized = passes.freeze(
-            passes.schedule_delays(passes.quantize(original, target, calibrate, **options), target)
-        )
+        with noted(notes):
+            made = passes.quantize(original, target, calibrate, **options)
+        quantized = passes.freeze(passes.schedule_delays(made, target))
     deployed = network
     if floating:
         if quantized is None:
@@ -55,6 +59,9 @@ def assess(
             raise UsageError(Fault("PJ806", "a float network needs samples to calibrate", fix=fix))
         deployed = quantized
     program = passes.compile_graph(deployed, target)
+    if floating:
+        with noted(notes):
+            warn(firing_faults(network, program, calibrate))
     run = sim.run(program, x)
     accuracy = Accuracy(
         float=None if original is None else train.accuracy(original, x, y),
@@ -64,9 +71,21 @@ def assess(
     )
     row = price_run(
         run, target, x, accuracy, bits=options["bits"] or max(target.weight_bits),
-        mismatched_outputs=mismatches(deployed, program, x),
+        mismatched_outputs=mismatches(deployed, program, x), notes=notes,
     )  # fmt: skip
     return make_report(f"{network.name} on {target.name}", [row], "evaluate")
+
+
+@contextmanager
+def noted(notes: list[str]) -> Iterator[None]:
+    """Add what we warn of to `notes`; every warning is still given."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for each in caught:
+        if isinstance(each.message, PicojouleWarning):
+            notes.append(str(each.message).replace("\n       try:", "; try"))
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def make_report(title: str, rows: list[Row], command: str) -> Report:
@@ -87,6 +106,7 @@ def price_run(
     mismatched_outputs: int | None,
     network: str = "",
     seed: int | None = None,
+    notes: Sequence[str] = (),
 ) -> Row:
     """The row of one run: its price, its raster, how full the machine is."""
     tensor = run.program.kind == "tensor"
@@ -98,6 +118,7 @@ def price_run(
         raster=make_raster(first, sample="first test sample") if first else None,
         uses=_memory_uses(run.program, target) if tensor else None,
         bits_note="input 8 bits" if tensor and bits < 8 else "",
+        notes=[*notes, *dead_layers(fired or {})],
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from picojoule.sim.samples import checked_noise, start_state, start_steps
 from picojoule.sim.traffic import tensor_activity
 
 Array = np.ndarray[Any, Any]
-Engine = Callable[[Events, dict[str, Array], Array, Array, Array], Block]
+Engine = Callable[[Events, dict[str, Array], Array, Array, Array, Array], Block]
 BLOCK, TENSOR_BLOCK = 8, 256  # samples of a block, whatever the number of threads
 
 
@@ -39,7 +39,9 @@ def run_spiking(
     n = samples.samples if isinstance(samples, Events) else len(samples)
     named, columns = _columns(program, probes)
     pieces = [piece for found, _, _ in named.values() for piece in found]
-    simulate = _engine(program, engine, pieces, columns)
+    simulate = _engine(program, engine, pieces, columns, detail == "sum")
+    dtype = np.int32 if kinds.graded_output(program) else bool
+    spikes = np.zeros((n, steps, program.regions[layout.label_region(program)].size), dtype)
     first, inflight = start_state(program, state, n)
     began, drawn = start_steps(program, state, n), checked_noise(program, noise, n, steps)
     clock = np.column_stack([began, np.arange(n), np.full(n, seed)]).astype(np.int64)
@@ -49,7 +51,9 @@ def run_spiking(
         words = {name: values[start:stop] for name, values in first.items()}
         here = (inflight[:, 0] >= start) & (inflight[:, 0] < stop)
         mine = inflight[here] - (start, 0, 0, 0, 0)
-        block = simulate(events, words, mine, clock[start:stop], drawn[start:stop])
+        block = simulate(
+            events, words, mine, clock[start:stop], drawn[start:stop], spikes[start:stop]
+        )
         block.inflight[:, 0] += start
         if state is None:
             block.counts[:, 0, -2, layout.ACTIONS.index("reset")] = 1
@@ -63,7 +67,7 @@ def run_spiking(
         final[layout.STEP] = began[:, None] + steps
     watched = _watched(program, named, _joined([b.watched for b in blocks]))
     activity = _activity(program, [b.counts for b in blocks], detail, n, steps)
-    return _joined([b.spikes for b in blocks]), final, watched, activity
+    return spikes, final, watched, activity
 
 
 def _joined(parts: list[Array]) -> Array:
@@ -71,12 +75,26 @@ def _joined(parts: list[Array]) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _engine(program: Program, engine: str, pieces: Sequence[Piece], columns: int) -> Engine:
+def _engine(
+    program: Program, engine: str, pieces: Sequence[Piece], columns: int, together: bool
+) -> Engine:
+    """A block of samples on an engine, which writes what leaves into its last argument.
+
+    together: the counts of all steps may come as one window
+    """
     if engine == "numba":
         plan = make_plan(program, pieces, columns)
-        return lambda *block: spiking.run_block(plan, *block)
+        return lambda events, *rest: spiking.run_block(
+            plan, events, *rest, 1 if together else events.steps
+        )
     model = reference.Spiking(program, tuple(pieces), columns)
-    return lambda *block: reference.run_block(model, *block)
+
+    def simulate(*block: Any) -> Block:
+        found = reference.run_block(model, *block[:-1])
+        block[-1][:] = found.spikes
+        return found
+
+    return simulate
 
 
 def _columns(

@@ -30,6 +30,8 @@ class SavedRun:
     program: str
     target: str
     engine: str
+    seed: int = 0
+    noise: Array | None = None
 
 
 def save_run(run: Run, path: str | Path) -> None:
@@ -38,11 +40,15 @@ def save_run(run: Run, path: str | Path) -> None:
     activity = run.activity
     about = {
         "program": run.program.digest, "target": run.program.target, "engine": run.engine,
+        "seed": run.seed,
         "components": activity.components, "actions": activity.actions,
         "samples": activity.samples, "steps": activity.steps, "windows": activity.windows,
         "machine": activity.machine, "nodes": activity.nodes,
     }  # fmt: skip
-    container.write(path, KIND, about, {**arrays, "activity/counts": activity.counts})
+    arrays["activity/counts"] = activity.counts
+    if run.noise is not None:
+        arrays["noise"] = np.asarray(run.noise, np.int8)
+    container.write(path, KIND, about, arrays)
 
 
 def load_run(path: str | Path) -> SavedRun:
@@ -61,7 +67,8 @@ def _saved(about: dict[str, Any], arrays: Mapping[str, Array]) -> SavedRun:
         raise ValueError(" has no counts")
     activity = _activity(about, arrays["activity/counts"])
     words = {name: _text(about, name) for name in ("program", "target", "engine")}
-    return SavedRun(**parts, activity=activity, **words)
+    seed = _count(about, "seed", 0) if "seed" in about else 0
+    return SavedRun(**parts, activity=activity, **words, seed=seed, noise=arrays.get("noise"))
 
 
 def _activity(about: dict[str, Any], counts: Array) -> Activity:
@@ -101,8 +108,8 @@ def _texts(about: dict[str, Any], name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _count(about: dict[str, Any], name: str) -> int:
+def _count(about: dict[str, Any], name: str, least: int = 1) -> int:
     value = about.get(name)
-    if type(value) is not int or not 0 < value < 2**40:
-        raise ValueError(f": {name} must be a positive whole number")
+    if type(value) is not int or not least <= value < 2**40:
+        raise ValueError(f": {name} must be a whole number from {least}")
     return value

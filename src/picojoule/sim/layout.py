@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from picojoule.fixed.neurons import KINDS
 from picojoule.program import OPCODES, Instruction, Program, Source, Span
 
 Array = np.ndarray[Any, Any]
+Found = TypeVar("Found")
 
 # order within a step: what arrives, what it does, what leaves (cores may come in any order)
 STAGES = {"input": 0, "deliver_dense": 1, "deliver_sparse": 1, "deliver_shared": 1,
@@ -20,7 +22,7 @@ STAGES = {"input": 0, "deliver_dense": 1, "deliver_sparse": 1, "deliver_shared":
 STAGES |= dict.fromkeys(KINDS, 3)
 ACTIONS = (
     "neuron.active", "neuron.idle", "synapse.event", "packet.out", "hop.ew", "hop.ns",
-    "step", "reset", "event.in", "event.out",
+    "hop.chip", "step", "reset", "event.in", "event.out",
 )  # fmt: skip
 INFLIGHT = "inflight"  # name of the state that holds the spikes under way
 STEP = "step"  # name of the state that counts the steps since the start of a sample
@@ -57,6 +59,22 @@ class Piece:
     column: int
 
 
+def kept(function: Callable[[Program], Found]) -> Callable[[Program], Found]:
+    """Work out only once what follows from a program alone; nobody may change what it returns.
+
+    It stays with the program, which never changes.
+    """
+    name = f"{function.__module__}.{function.__qualname__}"
+
+    @wraps(function)
+    def found(program: Program) -> Found:
+        if name not in program.held:
+            program.held[name] = function(program)
+        return program.held[name]
+
+    return found
+
+
 def spans(instruction: Instruction) -> dict[str, Span]:
     """Operands by name.  Raises ProgramError PJ603."""
     row = OPCODES.get(instruction.op)
@@ -81,12 +99,14 @@ def _invalid(what: str) -> ProgramError:
     return ProgramError(Fault("PJ603", what))
 
 
+@kept
 def in_order(program: Program) -> list[Instruction]:
     """Instructions in the order in which one step runs them."""
     listed = [i for i in program.instructions if i.op != "barrier"]
     return sorted(listed, key=lambda i: STAGES.get(i.op, 1))
 
 
+@kept
 def constants(program: Program) -> dict[str, Array]:
     """Region -> values: constants, and learned state that an instruction reads like one."""
     learned = {name: np.asarray(array).reshape(program.regions[name].shape)
@@ -95,11 +115,13 @@ def constants(program: Program) -> dict[str, Array]:
     return {**program.arrays, **learned}
 
 
+@kept
 def components(program: Program) -> tuple[str, ...]:
     """Names of what is counted: every core, the chip, the host."""
     return (*(f"core{k}" for k in range(program.cores)), "chip", "host")
 
 
+@kept
 def nodes_of(program: Program) -> dict[str, tuple[str, ...]]:
     """Component -> graph nodes on it, from the source map."""
     found: dict[str, dict[str, None]] = {}
@@ -110,6 +132,7 @@ def nodes_of(program: Program) -> dict[str, tuple[str, ...]]:
     return {name: tuple(nodes) for name, nodes in found.items()}
 
 
+@kept
 def state_regions(program: Program) -> tuple[str, ...]:
     """Regions of the state words of neurons, in order of first use."""
     found: dict[str, None] = {}
@@ -120,6 +143,7 @@ def state_regions(program: Program) -> tuple[str, ...]:
     return tuple(found)
 
 
+@kept
 def sum_regions(program: Program) -> tuple[str, ...]:
     """Regions that deliveries add to, or neurons and `accumulate` read, in order of first use."""
     found: dict[str, None] = {}
@@ -130,6 +154,7 @@ def sum_regions(program: Program) -> tuple[str, ...]:
     return tuple(found)
 
 
+@kept
 def axon_bases(program: Program) -> dict[str, int]:
     """Axon region -> number of its first axon among all axons of the program."""
     names = set()
@@ -143,17 +168,20 @@ def axon_bases(program: Program) -> dict[str, int]:
     return bases
 
 
+@kept
 def axons(program: Program) -> int:
     """How many axons the program has, over all cores."""
     return sum(program.regions[name].size for name in axon_bases(program))
 
 
+@kept
 def depth(program: Program) -> int:
     """Steps that a spike can be under way, plus one."""
     delays = [arguments(i)["delay"] for i in program.instructions if i.op in ("input", "route")]
     return 1 + max(delays, default=0)
 
 
+@kept
 def label_region(program: Program) -> str:
     """The region that faces the host.  Raises ProgramError PJ603 if there is not just one."""
     found = [name for name, region in program.regions.items() if region.role == "output"]
@@ -200,16 +228,23 @@ def width(pieces: list[Piece], column: int) -> int:
     return max(p.column + p.size for p in pieces) - column
 
 
-def sorted_inflight(spikes: Array) -> Array:
+def sorted_inflight(spikes: Array, depth: int, axons: int) -> Array:
     """int64 (rows, 4) spikes and payloads in any order to the rows of `Block.inflight`."""
-    if not len(spikes):
-        return np.zeros((0, 5), np.int64)
-    rows, which, many = np.unique(spikes[:, :3], axis=0, return_inverse=True, return_counts=True)
-    total = np.zeros(len(rows), np.int64)
-    np.add.at(total, which.reshape(-1), spikes[:, 3])
-    return np.column_stack([rows, many, total]).astype(np.int64)
+    key = (spikes[:, 0] * depth + spikes[:, 1]) * axons + spikes[:, 2]
+    if (np.diff(key) < 0).any():
+        order = np.argsort(key, kind="stable")
+        spikes, key = spikes[order], key[order]
+    new = np.ones(len(key), bool)
+    np.not_equal(key[1:], key[:-1], out=new[1:])
+    first = np.flatnonzero(new)
+    rows = np.empty((first.size, 5), np.int64)
+    rows[:, :3] = spikes[first, :3]
+    rows[:, 3] = np.diff(first, append=len(key))
+    rows[:, 4] = np.add.reduceat(spikes[:, 3], first) if first.size else 0
+    return rows
 
 
+@kept
 def label_voltages(program: Program) -> list[tuple[str, int, int, int]]:
     """(region of v, first element, first label, how many) behind the output labels that have
     one."""

@@ -78,7 +78,7 @@ class Spiking:
         if now.recorded.shape[1]:
             return now.recorded[:, row.column : row.column + size].astype(np.int64)
         elements = np.arange(row.element, row.element + size)
-        return draws(int(now.clock[0, 2]), row.region, now.clock[:, 1], now.clock[:, 0], elements)
+        return draws(int(now.clock[0, 2]), row.node, now.clock[:, 1], now.clock[:, 0], elements)
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def _neurons(model: Spiking, i: Instruction, now: _Now) -> None:
     now.add(core, "neuron.idle", at["spike"].size - busy)
     place = at["spike"]
     cost = (sent != 0) @ model.fan[place.region][place.start : place.stop]
-    for column, action in enumerate(("packet.out", "hop.ew", "hop.ns")):
+    for column, action in enumerate(("packet.out", "hop.ew", "hop.ns", "hop.chip")):
         now.add(core, action, cost[:, column])
 
 
@@ -264,11 +264,12 @@ def _fan(program: Program) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for i in (i for i in program.instructions if i.op in KINDS):
         region = spans(i)["spike"].region
-        found[region] = np.zeros((program.regions[region].size, 3), np.int64)
+        found[region] = np.zeros((program.regions[region].size, 4), np.int64)
     reached: set[tuple[str, int, int]] = set()
     for i in _having(program, "route"):
         spike, core = spans(i)["spike"], program.regions[spans(i)["axon"].region].core
-        hops = (1, abs(arguments(i)["hops_ew"]), abs(arguments(i)["hops_ns"]))
+        given = arguments(i)
+        hops = (1, abs(given["hops_ew"]), abs(given["hops_ns"]), given["hops_chip"])
         for neuron in range(spike.start, spike.stop):
             if (spike.region, neuron, core) not in reached:
                 reached.add((spike.region, neuron, core))

@@ -223,11 +223,11 @@ ADVANCE: dict[str, Callable[[Step], Result]] = {
 }  # fmt: skip
 
 
-def draws(seed: int, region: int, samples: Array, steps: Array, elements: Array) -> Array:
-    """Rule N3 for all samples and elements of a region, int64 (samples, elements)."""
+def draws(seed: int, node: int, samples: Array, steps: Array, elements: Array) -> Array:
+    """Rule N3 for all samples and elements of a node, int64 (samples, elements)."""
     shape = np.broadcast_shapes(samples[:, None].shape, elements[None].shape)
     counter = [np.broadcast_to(np.asarray(x, np.uint64), shape).copy() for x in (
-        region, samples[:, None], steps[:, None], elements[None] // 4)]  # fmt: skip
+        node, samples[:, None], steps[:, None], elements[None] // 4)]  # fmt: skip
     key, word = [seed, 1], np.uint64(0xFFFFFFFF)
     for _ in range(10):
         a, b = counter[0] * np.uint64(0xD2511F53), counter[2] * np.uint64(0xCD9E8D57)

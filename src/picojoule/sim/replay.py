@@ -1,8 +1,9 @@
 """Replay a dump: `python -m picojoule.sim.replay PROGRAM DUMP` runs a saved Program alone.
 
 Graph and trainer cannot be imported while it runs, so a Program that replays is sufficient.
-A dump (.npz or .safetensors) holds samples `x` and what they must give: `output` (n, n_out),
-or `spikes` (n, steps, n_out); and any of `u.NODE`, `v.NODE` or another state word of the node's
+A dump (.npz or .safetensors) holds samples `x`, of noisy neurons `seed` () or the draws
+themselves, `noise`; and what they must give: `output` (n, n_out), or `spikes`
+(n, steps, n_out), and any of `u.NODE`, `v.NODE` or another state word of the node's
 kind: (n, steps, size) at the end of each step, or (n, size) at the end of the run.
 """
 
@@ -16,6 +17,7 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
+GIVEN = {"x", "seed", "noise"}  # what a run takes in
 FORBIDDEN = ("picojoule.graph", "picojoule.train")
 USAGE = "usage: python -m picojoule.sim.replay PROGRAM DUMP"
 
@@ -79,10 +81,11 @@ def _compare(program: Any, dump: Mapping[str, Any], engine: Any) -> tuple[int, i
     _check_names(program, dump)
     watched = [_probe(name) for name, array in dump.items() if "." in name and array.ndim == 3]
     steps = dump["spikes"].shape[1] if "spikes" in dump else None
-    got = run(program, dump["x"], steps=steps, engine=engine, probes=watched)
+    drawn: dict[str, Any] = {"noise": dump.get("noise"), "seed": _seed(dump)}
+    got = run(program, dump["x"], steps=steps, engine=engine, probes=watched, **drawn)
     elements = mismatched = 0
     for name, want in dump.items():
-        if name == "x":
+        if name in GIVEN:
             continue
         found = got.outputs.get(name)
         if found is None:
@@ -91,6 +94,18 @@ def _compare(program: Any, dump: Mapping[str, Any], engine: Any) -> tuple[int, i
         elements += want.size
         mismatched += want.size if want.shape != found.shape else int((found != want).sum())
     return elements, mismatched
+
+
+def _seed(dump: Mapping[str, Any]) -> int:
+    from picojoule.errors import Fault, UsageError
+
+    seed = dump.get("seed")
+    if seed is None:
+        return 0
+    if seed.size != 1 or seed.dtype.kind not in "iu":
+        what = f"seed of a dump must be one whole number, got {seed.dtype} {list(seed.shape)}"
+        raise UsageError(Fault("PJ802", what))
+    return int(seed.reshape(()))
 
 
 def _probe(name: str) -> str:
@@ -104,8 +119,9 @@ def _check_names(program: Any, dump: Mapping[str, Any]) -> None:
     from picojoule.sim.layout import WATCHED
 
     result = "output" if program.kind == "tensor" else "spikes"
-    known = {"x", result}
-    faults = [f"the dump has no {name!r}" for name in sorted(known - dump.keys())]
+    needed = {"x", result}
+    known = needed | (set() if program.kind == "tensor" else GIVEN)
+    faults = [f"the dump has no {name!r}" for name in sorted(needed - dump.keys())]
     more = () if program.kind == "tensor" else tuple(f"{word}." for word in sorted(WATCHED))
     faults += [f"the dump has {name!r}, which a {program.kind} program does not give"
                for name in dump if name not in known and not name.startswith(more)]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -12,6 +12,7 @@ import numpy as np
 
 from picojoule.activity import Activity
 from picojoule.errors import Fault, UsageError
+from picojoule.fixed.contract import Events
 from picojoule.fixed.profile import SPIKING
 from picojoule.kernels.pool import checked_threads
 from picojoule.program import Program
@@ -19,6 +20,7 @@ from picojoule.program.verify import verify
 from picojoule.sim import layout
 from picojoule.sim.batches import run_spiking, run_tensor
 from picojoule.sim.samples import checked_samples
+from picojoule.sim.streams import Joined, is_stream, pieces
 
 Array = np.ndarray[Any, Any]
 Engine = Literal["numba", "reference"]
@@ -39,6 +41,7 @@ class Run:
               graded synapses read them a fifth column, the sum of their payloads; 'step' int64
               (n, 1), steps run, where neurons depend on them
     probes    name -> (n, steps, size): int64, and bool for binary spikes; tensor: int64 (n, size)
+    seed      of the draws of noisy neurons; noise: recorded draws that were taken instead
     """
 
     program: Program
@@ -48,6 +51,7 @@ class Run:
     probes: Mapping[str, Array] = field(default_factory=dict)
     seed: int = 0
     engine: str = "numba"
+    noise: Array | None = None
 
     @property
     def samples(self) -> int:
@@ -113,24 +117,31 @@ def run(
     """Run a program on samples; the same integers for any engine, threads and batch split.
 
     x        samples (n, *encoder.shape); for 'events' encoders a raster (n, steps, *shape)
-             of 0 and 1 (of payloads where the machine has graded spikes), or Events
-    steps    steps to run, exactly; default: one inference, latency included
+             of 0 and 1 (of payloads where the machine has graded spikes), or Events.
+             Longer than memory: a Recording or its path, or an iterator of Events, each some
+             steps of the same samples; they run to their end and the program's latency
+    steps    steps to run, exactly; default: one inference, latency included (see x for streams)
     probes   'node.spike', or 'node.' and a state word, recorded at the end of each step;
              of a tensor program 'node.output'
     state    of an earlier run: continues it, spikes under way included, without a reset
     detail   counts kept per sample and window ('each'), per window ('steps'), or 'sum'
     seed     of the draws of noisy neurons, 0..2**32 - 1 (rule N3)
     noise    draws to replay instead, -127..127: (n, steps, noisy neurons), neurons in the order
-             of the names of the regions that hold their voltages
+             of the names of their nodes
 
     Raises UsageError: PJ802, PJ803 or PJ807 for x, PJ802 for state and noise, PJ806 for an option;
     ProgramError PJ603 for an invalid program.
     """
     _check_options(program, steps, engine, probes, detail, state)
     _check_seed(program, seed, noise)
-    verify(program, content=False)
+    _verified(program)
     threads = checked_threads(threads)
     bits = SPIKING[program.profile].payload_bits if program.kind == "spiking" else 0
+    if is_stream(x):
+        stream = pieces(program, x, steps, bits)
+        return _run_pieces(
+            program, stream, bits, engine, threads, probes, state, detail, int(seed), noise
+        )
     samples = checked_samples(program.encoder, x, bits)
     if program.kind == "tensor":
         output, watched, activity = run_tensor(program, samples, engine, threads, probes, detail)
@@ -140,7 +151,33 @@ def run(
         program, samples, steps, engine, threads, probes, state, detail, seed, noise
     )
     spikes, final, watched, activity = parts
-    return Run(program, {"spikes": spikes}, activity, final, watched, int(seed), engine)
+    return Run(program, {"spikes": spikes}, activity, final, watched, int(seed), engine, noise)
+
+
+def _run_pieces(
+    program: Program, stream: Iterator[Events], bits: int, engine: Engine, threads: int,
+    probes: Sequence[str], state: Mapping[str, Array] | None, detail: Detail, seed: int,
+    noise: Array | None,
+) -> Run:  # fmt: skip
+    """Piece after piece, each from the state of the one before."""
+    joined = Joined(detail)
+    for piece in stream:
+        samples = checked_samples(program.encoder, piece, bits)
+        now = slice(joined.steps, joined.steps + piece.steps)
+        drawn = None if noise is None else np.asarray(noise)[:, now]
+        spikes, state, watched, activity = run_spiking(
+            program, samples, piece.steps, engine, threads, probes, state, detail, seed, drawn
+        )
+        joined.add(spikes, watched, activity)
+    spikes, watched, activity = joined.whole(activity)
+    return Run(program, {"spikes": spikes}, activity, state or {}, watched, seed, engine, noise)
+
+
+@layout.kept
+def _verified(program: Program) -> bool:
+    """Raises ProgramError."""
+    verify(program, content=False)
+    return True
 
 
 def _check_seed(program: Program, seed: Any, noise: Any) -> None:

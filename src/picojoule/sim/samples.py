@@ -46,13 +46,28 @@ def checked_samples(encoder: Encoder, x: Any, payload_bits: int = 0) -> Array | 
 
 
 def _check_raster(array: Array, payload_bits: int) -> None:
-    if not payload_bits and not ((array == 0) | (array == 1)).all():
-        raise _wrong("a raster of events holds only 0 and 1", "x > 0, if any number is a spike")
-    if array.dtype.kind == "f" and (array != np.rint(array)).any():
-        raise _wrong("a raster of events holds only integers")
+    if array.dtype.kind == "b":
+        return
+    if not payload_bits:
+        odd = (array != 0) & (array != 1)
+        fix = "x > 0, if any number is a spike"
+        _refuse(array, odd, "a raster of events holds only 0 and 1", fix)
+        return
+    if array.dtype.kind == "f":
+        _refuse(array, array != np.rint(array), "a raster of events holds only integers")
     top = 1 << max(payload_bits - 1, 1)
-    if array.dtype.kind != "b" and (array.min() < -top or array.max() > top - 1):
-        raise _wrong(f"payloads of events must lie in {-top}..{top - 1}")
+    beyond = (array < -top) | (array > top - 1)
+    _refuse(array, beyond, f"payloads of events must lie in {-top}..{top - 1}")
+
+
+def _refuse(array: Array, wrong: Array, rule: str, fix: str = "") -> None:
+    """Raises UsageError PJ802 naming the first that is wrong, and how many are."""
+    if not wrong.any():
+        return
+    first = tuple(int(k) for k in np.argwhere(wrong)[0])
+    what = f"{rule}, got {array[first]} at {first}"
+    many = int(wrong.sum())
+    raise _wrong(what + (f"; {many} such values" if many > 1 else ""), fix)
 
 
 def _not_finite(array: Array) -> str:
@@ -75,7 +90,8 @@ def _checked_events(encoder: Encoder, events: Events, payload_bits: int) -> Even
         raise UsageError(Fault("PJ803", what, fix="at least one sample of one step"))
     faults = [*_event_faults(events), *_payload_faults(events.payload, payload_bits)]
     if faults:
-        raise UsageError([Fault("PJ802", what) for what in faults])
+        fix = f"ascending channels of 0..{events.channels - 1} within each step"
+        raise UsageError([Fault("PJ802", what, fix=fix) for what in faults])
     return events
 
 
@@ -99,12 +115,24 @@ def _event_faults(events: Events) -> Iterator[str]:
     outside = np.flatnonzero((index < 0) | (index >= events.channels))
     if outside.size:
         first = int(outside[0])
-        yield f"event {first} is on channel {index[first]}, not in 0..{events.channels - 1}"
+        what = f"is on channel {index[first]}, not in 0..{events.channels - 1}"
+        yield f"event {first} ({_when(events, first)}) {what}{_many(outside.size)}"
     falls = np.diff(index.astype(np.int64)) <= 0
     falls[indptr[(indptr > 0) & (indptr < index.size)] - 1] = False
     if falls.any():
         first = int(np.flatnonzero(falls)[0]) + 1
-        yield f"event {first} is not above the one before it in its step"
+        what = f"on channel {index[first]} is not above the one before it in its step, on"
+        what += f" {index[first - 1]}"
+        yield f"event {first} ({_when(events, first)}) {what}{_many(int(falls.sum()))}"
+
+
+def _when(events: Events, number: int) -> str:
+    row = int(np.searchsorted(events.indptr, number, side="right")) - 1
+    return f"sample {row // events.steps}, step {row % events.steps}"
+
+
+def _many(count: int) -> str:
+    return f"; {count} such events" if count > 1 else ""
 
 
 def start_state(
@@ -159,9 +187,13 @@ def _inflight(program: Program, rows: Array | None, samples: int) -> Array:
         raise _wrong(f"state '{layout.INFLIGHT}' has spikes outside (samples, steps, axons) {ends}")
     if (rows[:, 3] > _most_inflight(program)[rows[:, 1], rows[:, 2]]).any():
         raise _wrong(f"state '{layout.INFLIGHT}' has spikes that nothing in the program sends")
-    if len(np.unique(rows[:, :3], axis=0)) != len(rows):
+    key = (rows[:, 0] * ends[1] + rows[:, 1]) * ends[2] + rows[:, 2]
+    if (np.diff(key) > 0).all():
+        return rows
+    order = np.argsort(key)
+    if (np.diff(key[order]) == 0).any():
         raise _wrong(f"state '{layout.INFLIGHT}' lists an axon twice")
-    return rows[np.lexsort(rows[:, 2::-1].T)]
+    return rows[order]
 
 
 def special(program: Program) -> set[str]:

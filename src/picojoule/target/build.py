@@ -47,6 +47,7 @@ def build(spec: schema.ModelSpec, tree: Tree, path: str) -> Target:
         ),
         array=Array(array.rows, array.columns, array.dataflow) if array else None,
         clock_hz=chip.clock.frequency if chip.clock else 0.0,
+        board_rows=spec.system.board.rows if spec.system.board else 1,
         lines={".".join(map(str, place)): line for place, line in tree.lines.items() if place},
     )
 

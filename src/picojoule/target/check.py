@@ -21,6 +21,7 @@ SPIKING_ACTIONS: tuple[tuple[str, str], ...] = (
     ("host", "event.in"),
     ("host", "event.out"),
 )
+BOARD_ACTIONS = (("core", "hop.chip"),)  # of machines of several chips
 TENSOR_ACTIONS: tuple[tuple[str, str], ...] = (
     ("array", "mac"),
     ("array", "cycle"),
@@ -42,6 +43,7 @@ def check_target(target: Target, actions: Iterable[tuple[str, str]] | None = Non
     """
     if actions is None:
         actions = SPIKING_ACTIONS if target.kind == "spiking" else TENSOR_ACTIONS
+        actions += BOARD_ACTIONS if target.kind == "spiking" and target.chips > 1 else ()
     faults = [fault for pair in actions for fault in _unpriced(target, *pair)]
     for price in target.prices.values():
         faults.extend(_unsourced(target, price))

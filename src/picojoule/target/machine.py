@@ -178,6 +178,7 @@ class Target:
 
     memories  bytes by name           prices  by (component kind, action)
     clock_hz  0.0 where the machine has no single clock
+    board_rows  chips of a column of the board
     path      the file, as faults name it; lines: dotted path in it -> 1-based line
     """
 
@@ -195,6 +196,7 @@ class Target:
     components: tuple[Component, ...] = ()
     array: Array | None = None
     clock_hz: float = 0.0
+    board_rows: int = 1
     lines: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     def __eq__(self, other: object) -> bool:
@@ -205,6 +207,36 @@ class Target:
 
     def _identity(self) -> tuple[str, str, str]:
         return self.name, self.machine_digest, self.price_digest
+
+    @property
+    def cores(self) -> int:
+        """Cores of all chips."""
+        return self.chips * self.core.count
+
+    def position(self, core: int) -> tuple[int, int]:
+        """(x, y) of the tile of a core on the mesh of all chips, which are placed like tiles.
+
+        Raises IndexError when there is no such core.
+        """
+        chip, (x, y) = self._chip(core), self.core.position(core % self.core.count)
+        return chip[0] * self.core.grid.columns + x, chip[1] * self.core.grid.rows + y
+
+    def hops(self, start: int, stop: int) -> tuple[int, ...]:
+        """Links from core to core: east-west and north-south; where there are several chips,
+        also the borders between chips that they cross."""
+        (x0, y0), (x1, y1) = self.position(start), self.position(stop)
+        links = abs(x1 - x0), abs(y1 - y0)
+        if self.chips == 1:
+            return links
+        (cx0, cy0), (cx1, cy1) = self._chip(start), self._chip(stop)
+        return (*links, abs(cx1 - cx0) + abs(cy1 - cy0))
+
+    def _chip(self, core: int) -> tuple[int, int]:
+        """(column, row) of the chip of a core; chips fill the board column by column."""
+        chip = core // self.core.count
+        if not 0 <= chip < self.chips:
+            raise IndexError(f"core {core} is not on this machine")
+        return chip // self.board_rows, chip % self.board_rows
 
     @property
     def weight_bits(self) -> tuple[int, ...]:
@@ -259,6 +291,7 @@ class Target:
                 "choices": {name: sorted(bits) for name, bits in core.choices},
                 "limits": dict(core.limits),
                 "memories": dict(self.memories),
+                **({"board_rows": self.board_rows} if self.chips > 1 else {}),
             }
         )
 

@@ -109,6 +109,13 @@ class GridSpec(Sourced):
     cores_per_tile: Positive
 
 
+class BoardSpec(Sourced):
+    """How chips are placed: chip k is in column k // rows."""
+
+    columns: Positive
+    rows: Positive
+
+
 class ArraySpec(Sourced):
     rows: Positive
     columns: Positive
@@ -231,8 +238,21 @@ class ChipSpec(Record):
 
 class SystemSpec(Record):
     chips: Count
+    board: BoardSpec | None = None
     chip: ChipSpec
     host: HostSpec = HostSpec()
+
+    @model_validator(mode="after")
+    def placed(self) -> SystemSpec:
+        board, chips = self.board, self.chips.value
+        if board is None and chips > 1:
+            raise _fault(f"{chips} chips need a board: how many columns and rows of them")
+        if board is not None and board.columns * board.rows != chips:
+            shape = f"{board.columns} x {board.rows}"
+            raise _fault(
+                f"a board of {shape} holds {board.columns * board.rows} chips, not {chips}"
+            )
+        return self
 
 
 class ModelSpec(Record):
