@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -95,12 +97,22 @@ def fails(say, room):
 
 @pytest.fixture(scope="session")
 def process():
-    """process(*words, ...): start the command line as people do; returns the Popen."""
+    """process(*words, ...): start the command line as people do; returns the Popen.
+
+    Ctrl-C reaches it even where the tests run in a background in which it is ignored.
+    """
+    started = []
 
     def start(*words, **more):
         command = [sys.executable, "-m", "picojoule", *map(str, words)]
         environment = {**os.environ, "COLUMNS": "100", **more.pop("env", {})}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, env=environment, **{**pipes, **more})
+        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        one = subprocess.Popen(command, env=environment, preexec_fn=heard, **{**pipes, **more})
+        started.append(one)
+        return one
 
-    return start
+    yield start
+    for one in started:
+        one.kill()
+        one.communicate()
