@@ -27,7 +27,7 @@ from common.workers import PeerFailed, Worker, interpreter
 from picojoule.sim import Run, run
 
 SIZES, RATES = (1_000, 10_000, 100_000), (0.01, 0.05, 0.25)
-STEPS = {1_000: 1000, 10_000: 200, 100_000: 50}  # of a turn
+STEPS = {1_000: 5000, 10_000: 500, 100_000: 50}  # of a turn: some 10 ms of ours at least
 
 
 @dataclass(frozen=True)
