@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -19,6 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+
+from common.turns import print_machine
 
 STEPS, RATE = 100, 0.01
 SIZES = (1_024, 10_240, 102_400, 1_024_000)
@@ -99,9 +100,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps(measured(chosen.one, folder)), flush=True)
         return
-    about = {"benchmark": "scale", "cores": os.cpu_count(), "python": sys.version.split()[0]}
-    about |= {"target": "loihi1_board", "steps": STEPS, "rate": RATE}
-    print(json.dumps(about), flush=True)
+    print_machine("scale", {"target": "loihi1_board", "steps": STEPS, "rate": RATE})
     one = [sys.executable, __file__, "--one"]
     subprocess.run([*one, str(SIZES[0])], check=True, stdout=subprocess.DEVNULL)  # compiles kernels
     for size in chosen.sizes or (QUICK if chosen.quick else SIZES):

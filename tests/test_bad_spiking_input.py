@@ -10,7 +10,8 @@ import pytest
 
 import picojoule as pj
 from picojoule.cli import status
-from picojoule.fixed.contract import Encoder, Readout
+from picojoule.errors import UsageError
+from picojoule.fixed.contract import Encoder, Events, Readout
 from picojoule.fixed.format import Format
 from picojoule.graph import Graph, Node, Pinned
 from picojoule.graph.ops import CubaLif, Delay, Dense, Input, IntCuba, IntSynapse
@@ -156,6 +157,11 @@ def test_events_out_of_order_or_outside_are_named(program):
     ]
     told = refused(lambda: pj.run(program, events([0, 3, 2, 3], [0, 1, 2])))
     assert told == ["PJ802 row starts of events must rise from 0 to 3"]
+
+
+def test_events_of_half_a_sample_are_no_events():
+    with pytest.raises(UsageError, match=r"PJ802 .*whole numbers, got \(1\.0, 3, 2\)"):
+        Events(np.zeros(4, np.int64), np.zeros(0, np.int32), 1.0, 3, 2)
 
 
 def test_events_that_do_not_fit_together_are_no_events():

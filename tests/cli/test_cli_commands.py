@@ -37,6 +37,9 @@ def test_targets(say):
     assert "davies2018" in done(say("targets", SPIKING))
     shown = data(say("targets", "mine.yaml", "--json"))
     assert shown["cores"] == 128 and {"component", "action", "source"} <= set(shown["prices"][0])
+    board = data(say("targets", "loihi1_board", "--json"))
+    assert (board["cores"], board["chips"]) == (4096, 32)
+    assert "4096 x neuro core, 128 on each of 32 chips" in done(say("targets", "loihi1_board"))
 
 
 def test_check(say):

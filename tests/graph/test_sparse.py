@@ -1,5 +1,8 @@
 """Weights that are read in pieces: the same matrix however it is cut, and every bad piece told."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -119,11 +122,39 @@ def test_bad_pieces_are_named_all_at_once(name):
         assert f"sparse 'w', neurons {place}: {what}" in fault.what
 
 
+def test_pieces_that_change_are_refused():
+    rng = np.random.default_rng(0)
+    steady = sparse(matrix())
+
+    def rows(start, stop):
+        indptr, source, weight = steady.rows(start, stop)
+        return indptr, rng.integers(0, 50, source.size), weight
+
+    drifting = Sparse((37, 50), rows, 10)
+    assert drifting.seen.faults == ()
+    with pytest.raises(GraphError, match=r"PJ405 .*neurons 10\.\.20: other synapses than before"):
+        drifting.between(12, 15)
+
+
+def test_threads_may_read_pieces_together():
+    weights, slow = sparse(matrix(neurons=300), chunk=1), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda k: weights.between(k % 290, k % 290 + 9), range(2000)))
+    finally:
+        sys.setswitchinterval(slow)
+    assert all(len(part.indptr) == 10 for part in found)
+
+
 def test_shape_and_use_are_checked():
     with pytest.raises(GraphError, match=r"PJ402 .*has shape \[37, 49\], needs \[37, 50\]"):
         verify(graph_of(sparse(matrix(sources=49))))
     with pytest.raises(GraphError, match=r"PJ402 .*pieces of 0 neurons"):
         verify(graph_of(Sparse((37, 50), rows_of(matrix()), 0)))
+    for wrong in (Sparse((37.0, 50), rows_of(matrix())), Sparse((37, 50), rows_of(matrix()), 2.5)):
+        with pytest.raises(GraphError, match=r"PJ402 .*in pieces of"):
+            verify(graph_of(wrong))
     graph = graph_of(sparse(matrix()))
     wrong = graph.swap("n", IntCuba(decay_u="w", decay_v="decay", v_th="v_th", step="one"))
     with pytest.raises(GraphError, match=r"PJ405 .*decay_u is 'w', which holds sparse weights"):

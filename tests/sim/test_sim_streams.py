@@ -77,6 +77,9 @@ def test_recorded_draws_are_cut_with_the_pieces(tmp_path):
     same(whole, found)
     save_run(found, tmp_path / "run.pjr")
     np.testing.assert_array_equal(load_run(tmp_path / "run.pjr").noise, noise)
+    for wrong in (noise[:, :-1], noise[:, [*range(STEPS), 0]], noise[0, 0, 0], noise[0]):
+        with pytest.raises(UsageError, match=r"PJ802 .*noise has shape"):
+            run(program, pj.Recording(tmp_path / "rec.npy", chunk=5), steps=STEPS, noise=wrong)
 
 
 @given(seed=st.integers(0, 10**6), cut=st.integers(1, STEPS - 1))
@@ -154,6 +157,18 @@ def test_files_of_another_shape_are_refused(tmp_path, rows, code, words):
     assert code in said and words in said
 
 
+def test_steps_that_no_run_reaches_are_refused(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([[0, 0], [2**63 - 1, 0]]))
+    assert "event 1 is at step 9223372036854775807" in refused(tmp_path / "x.npy", random_net(4))
+
+
+def test_a_header_of_negative_length_is_refused(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([[0, 0], [1, 0]]))
+    data = (tmp_path / "x.npy").read_bytes().replace(b"(2, 2), } ", b"(-5, 2), }")
+    (tmp_path / "x.npy").write_bytes(data)
+    assert "got int64 [-5, 2]" in refused(tmp_path / "x.npy", random_net(4))
+
+
 def test_damaged_files_are_refused(tmp_path):
     program, path = random_net(4), tmp_path / "x.npy"
     np.save(path, np.array([[0, 0], [1, 0]]))
@@ -171,10 +186,11 @@ def test_payloads_out_of_range_are_refused(tmp_path):
     assert f"event 1 has payload {2**23}; payloads lie in {-(2**23)}..{2**23 - 1}" in said
 
 
-@pytest.mark.parametrize("wrong", [{"start": -1}, {"steps": 0}, {"chunk": 0}, {"chunk": 1.5}])
+@pytest.mark.parametrize("wrong", [{"start": -1}, {"steps": 0}, {"chunk": 0}, {"chunk": 1.5},
+                                   {"path": 3}])  # fmt: skip
 def test_wrong_numbers_are_refused(wrong):
     with pytest.raises(UsageError, match="PJ806"):
-        pj.Recording("x.npy", **wrong)
+        pj.Recording(**{"path": "x.npy", **wrong})
 
 
 def test_streams_that_do_not_fit_are_refused(tmp_path):

@@ -164,7 +164,8 @@ def _machine_data(machine: Any) -> dict[str, Any]:
     core = machine.core
     return {
         "name": machine.name, "kind": machine.kind, "title": machine.title,
-        "cores": core.count, "profile": core.profile, "weight_bits": machine.weight_bits,
+        "cores": machine.cores, "chips": machine.chips, "profile": core.profile,
+        "weight_bits": machine.weight_bits,
         "activation_bits": machine.activation_bits, "memories": dict(machine.memories),
         "clock_hz": machine.clock_hz, "static_power_w": machine.static_power_w,
         "machine_digest": machine.machine_digest, "price_digest": machine.price_digest,

@@ -39,6 +39,10 @@ class Events:
             raise UsageError(faults)
 
     def _misfits(self) -> Iterator[str]:
+        numbers = (self.samples, self.steps, self.channels)
+        if not all(isinstance(n, int | np.integer) for n in numbers):
+            yield f"samples, steps and channels of events are whole numbers, got {numbers}"
+            return
         rows = self.samples * self.steps + 1
         if self.indptr.shape != (rows,):
             have = f"{self.samples} samples of {self.steps} steps"

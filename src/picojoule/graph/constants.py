@@ -125,12 +125,18 @@ def has_constant(graph: Graph, name: str) -> bool:
 
 def _sparse_faults(name: str, weights: Sparse) -> Iterator[Fault]:
     """What is wrong with the pieces; where the shape is, they are not asked for."""
-    if len(weights.shape) != 2 or min(weights.shape) < 1 or weights.chunk < 1:
+    if not _is_shaped(weights):
         what = f"sparse {name!r} of {list(weights.shape)} in pieces of {weights.chunk} neurons"
         yield Fault("PJ402", what, fix="(neurons, sources), each at least 1, and a chunk of 1")
         return
     for what in weights.seen.faults:
         yield Fault("PJ405", f"sparse {name!r}, {what}")
+
+
+def _is_shaped(weights: Sparse) -> bool:
+    numbers = (*weights.shape, weights.chunk)
+    whole = all(isinstance(n, int | np.integer) for n in numbers)
+    return len(weights.shape) == 2 and whole and min(numbers) >= 1
 
 
 def _sparse_use_faults(
@@ -144,7 +150,7 @@ def _sparse_use_faults(
     if node.op.delays is not None:
         what = f"node {node.name!r}: sparse weights {name!r} cannot have a delay each"
         yield Fault("PJ405", what, fix="an IntSynapse for each delay")
-    if "weight" in shapes:
+    if "weight" in shapes and _is_shaped(weights):
         yield from _shape_faults(node, where, name, weights.shape, shapes["weight"])
 
 

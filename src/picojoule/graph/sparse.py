@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from picojoule.errors import Fault, UsageError
+from picojoule.errors import Fault, GraphError, UsageError
 
 Array = np.ndarray[Any, Any]
 
@@ -66,7 +67,8 @@ class Sparse:
     """An integer matrix (neurons, sources) of weights that is never held as a whole.
 
     rows   rows(start, stop): the synapses onto neurons start..stop, as (indptr, source, weight),
-           integers; the same each time.  It may compute them, or read a file
+           integers; the same each time, which `sums` holds them to.  It may compute them, or
+           read a file
     chunk  how many neurons it is asked for at once: pieces start at its multiples
 
     Weights in it are mantissas of an IntSynapse, in the graph's `sparse` constants.
@@ -77,6 +79,7 @@ class Sparse:
     chunk: int = CHUNK
     held: dict[int, Rows] = field(default_factory=dict, repr=False)
     reached: dict[tuple[int, int], Reach] = field(default_factory=dict, repr=False)
+    sums: dict[int, int] = field(default_factory=dict, repr=False)
 
     @property
     def size(self) -> int:
@@ -144,12 +147,26 @@ class Sparse:
         return out
 
     def _piece(self, start: int) -> Rows:
-        if start not in self.held:
+        piece = self.held.get(start)
+        if piece is None:
             stop = min(start + self.chunk, self.shape[0])
-            while len(self.held) >= HELD:
-                del self.held[next(iter(self.held))]
-            self.held[start] = _compact(Rows(*map(np.asarray, self.rows(start, stop))))
-        return self.held[start]
+            piece = self._same(start, _compact(Rows(*map(np.asarray, self.rows(start, stop)))))
+            for old in list(self.held)[: 1 - HELD]:  # another thread may drop it first
+                self.held.pop(old, None)
+            self.held[start] = piece
+        return piece
+
+    def _same(self, start: int, piece: Rows) -> Rows:
+        """The piece.  Raises GraphError PJ405 where it differs from what was given before: what
+        follows relies on the first look."""
+        found = 0
+        for array in piece:
+            found = zlib.crc32(np.ascontiguousarray(array).data, found)
+        if self.sums.setdefault(start, found) != found:
+            what = f"neurons {start}..{start + piece.indptr.size - 1}: other synapses than before"
+            fix = "the same each time: seed draws by the first neuron that is asked for"
+            raise GraphError(Fault("PJ405", what, fix=fix))
+        return piece
 
     def _looked_at(self, start: int, faults: list[str]) -> Rows:
         """A piece, empty where it is faulty; what is wrong with it is added to `faults`."""
@@ -163,7 +180,7 @@ class Sparse:
         else:
             found = [*_array_faults(given, stop - start)] or [*_value_faults(given, self.shape[1])]
         faults += [f"neurons {start}..{stop}: {what}" for what in found]
-        return Rows(none, none, none) if found else _compact(given)
+        return Rows(none, none, none) if found else self._same(start, _compact(given))
 
 
 def _array_faults(given: Rows, rows: int) -> Iterator[str]:

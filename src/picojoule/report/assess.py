@@ -110,7 +110,7 @@ def price_run(
 ) -> Row:
     """The row of one run: its price, its raster, how full the machine is."""
     tensor = run.program.kind == "tensor"
-    fired = watch_spikes(run.program, x)
+    fired = watch_spikes(run.program, x, run.seed)
     first = {node: a[0] for node, a in (fired or {}).items()}
     return make_row(
         run.program, run.activity, target, accuracy, bits=bits, network=network, seed=seed,
@@ -142,7 +142,7 @@ def _differing(expected: Mapping[str, Array], run: sim.Run) -> int:
     return count
 
 
-def watch_spikes(program: Program, x: Samples) -> Rasters | None:
+def watch_spikes(program: Program, x: Samples, seed: int = 0) -> Rasters | None:
     """Spikes of all populations, of as many samples as may be kept; None where they do not
     tell layers apart."""
     if not told_apart(program):
@@ -151,7 +151,7 @@ def watch_spikes(program: Program, x: Samples) -> Rasters | None:
     total = sum(s.stop - s.start for s in program.source if s.what == "spike")
     most = max(1, PROBED // max(1, program.steps * total))
     part = x.take(0, min(most, x.samples)) if isinstance(x, Events) else x[:most]
-    run = sim.run(program, part, probes=watched)
+    run = sim.run(program, part, probes=watched, seed=seed)
     return rasters(program, run.probes, part)
 
 

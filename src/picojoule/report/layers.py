@@ -11,6 +11,7 @@ import numpy as np
 
 from picojoule.activity import Activity
 from picojoule.cost import Bill
+from picojoule.fixed.neurons import KINDS
 from picojoule.program import Instruction, Program, Source
 from picojoule.report.data import Layer
 from picojoule.target import Target, component_kind
@@ -18,7 +19,8 @@ from picojoule.target import Target, component_kind
 Array = np.ndarray[Any, Any]
 Rasters = Mapping[str, Array]  # node, or INPUT, -> bool (samples, steps, size)
 INPUT = "input"
-OUTPUTS = ("v", "output")  # what a node's neurons, or its outputs, are called in a program
+OUTPUTS = ("v", "spike", "output")  # what a node's neurons, or its outputs, are called
+DELIVERIES = ("deliver_dense", "deliver_sparse", "deliver_shared")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class _Split:
 
 
 # instructions whose work can be told apart by layer from spikes alone
-TOLD_APART = {"input", "route", "deliver_dense", "deliver_sparse", "cuba", "output", "barrier"}
+TOLD_APART = {"input", "route", *DELIVERIES, "accumulate", *KINDS, "output", "barrier"}
 
 
 def told_apart(program: Program) -> bool:
@@ -64,8 +66,8 @@ def probes(program: Program) -> tuple[str, ...]:
 
 def rasters(program: Program, recorded: Mapping[str, Array], x: Any) -> dict[str, Array]:
     """The spikes of a run by node, with those of its input, from its probes and samples."""
-    found = {INPUT: program.encoder.events(x).raster()}
-    return found | {name: recorded[f"{name}.spike"] for name in _populations(program)}
+    found = {INPUT: program.encoder.events(x).raster() != 0}
+    return found | {name: recorded[f"{name}.spike"] != 0 for name in _populations(program)}
 
 
 def mean_spikes(spikes: Rasters) -> dict[str, float]:
@@ -141,7 +143,7 @@ def _split(program: Program, spikes: Rasters) -> _Split:
         fired = spikes[source.node][:, :, source.first : last]
         table[0, row, core] += source.stop - source.start
         table[1, row, core] += fired.sum() / len(fired)
-    owner = {s.region: s.node for s in program.source if s.what == "q"}
+    owner = _owners(program)
     for instruction, events in _delivered(program, spikes):
         row = populations.index(owner[instruction.writes[0].region])
         table[2, row, instruction.core] += events
@@ -150,23 +152,42 @@ def _split(program: Program, spikes: Rasters) -> _Split:
     return _Split(populations, *table)
 
 
+def _owners(program: Program) -> dict[str, str]:
+    """Region that deliveries add to -> the population that takes the sum, at once or shifted."""
+    nodes = {s.region: s.node for s in program.source if s.what == "spike"}
+    updates = [i for i in program.instructions if i.op in KINDS]
+    found = {q.region: nodes[i.writes[-1].region] for i in updates
+             for q in i.writes[: KINDS[i.op].currents]}  # fmt: skip
+    later = [i for i in program.instructions if i.op == "accumulate"]
+    return found | {i.reads[0].region: found[i.writes[0].region] for i in later}
+
+
 def _delivered(program: Program, spikes: Rasters) -> list[tuple[Instruction, float]]:
     """Synapses that each delivery reads in one inference."""
     arrivals = _arrivals(program, spikes)
     samples = len(spikes[INPUT])
     found = []
     for each in program.instructions:
-        if each.op not in ("deliver_dense", "deliver_sparse"):
+        if each.op not in DELIVERIES:
             continue
         axon = each.reads[0]
         came = arrivals[axon.region][axon.start : axon.stop]
-        lengths: Array = np.full(came.size, each.writes[0].size, np.int64)
-        if each.op == "deliver_sparse":
-            rows = each.reads[1]
-            pointers = program.arrays[rows.region][rows.start : rows.stop]
-            lengths = np.diff(pointers.astype(np.int64))
-        found.append((each, float(came @ lengths) / samples))
+        found.append((each, float(came @ _lengths(program, each)) / samples))
     return found
+
+
+def _lengths(program: Program, delivery: Instruction) -> Array:
+    """Synapses that a spike on each axon of a delivery reads, int64 (axons,)."""
+
+    def held(number: int) -> Array:
+        span = delivery.reads[number]
+        return program.arrays[span.region][span.start : span.stop].astype(np.int64).ravel()
+
+    if delivery.op == "deliver_dense":
+        return np.full(delivery.reads[0].size, delivery.writes[0].size, np.int64)
+    if delivery.op == "deliver_sparse":
+        return np.diff(held(1))
+    return np.diff(held(3))[held(1)]
 
 
 def _sent(program: Program, spikes: Rasters) -> list[tuple[str, int, float]]:
@@ -258,16 +279,17 @@ def _others(bill: Bill) -> tuple[Layer, ...]:
 
 def _fed(program: Program, population: str) -> list[Source]:
     """Entries of the source map for a population, and for the weights that lead to it."""
-    sums = {s.region for s in program.source if s.node == population and s.what == "q"}
+    sums = {region for region, node in _owners(program).items() if node == population}
     weights = {
         each.reads[-1].region
         for each in program.instructions
-        if each.op in ("deliver_dense", "deliver_sparse") and each.writes[0].region in sums
+        if each.op in DELIVERIES and each.writes[0].region in sums
     }
     return [
         s
         for s in program.source
-        if (s.node == population and s.what == "v") or (s.what == "weight" and s.region in weights)
+        if (s.node == population and s.what == "spike")
+        or (s.what == "weight" and s.region in weights)
     ]
 
 
@@ -285,7 +307,8 @@ def _sizes(program: Program, name: str, held: Sequence[Source]) -> Layer:
     """Sizes of the part of a program that some entries of its source map describe."""
     weights = [s for s in held if s.what == "weight"]
     bits = {_stored_bits(program, s.region) for s in weights}
-    outputs = sum(s.stop - s.start for s in held if s.what in OUTPUTS)
+    named = {(s.node, s.first, s.stop - s.start) for s in held if s.what in OUTPUTS}
+    outputs = sum(size for _, _, size in named)  # neurons with a voltage are named twice
     return Layer(
         node=name,
         kind=_kind(program, name),

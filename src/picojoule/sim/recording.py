@@ -16,6 +16,7 @@ from picojoule.fixed.contract import Events
 
 Array = np.ndarray[Any, Any]
 ROWS = 1 << 15  # events looked at together while a file is checked
+STEP_MAX = 2**31 - 2  # the last step of a program that counts as many steps as it may
 FORM = "numpy.save(path, numpy.column_stack([step, channel])), whole numbers in order of step"
 
 
@@ -52,6 +53,8 @@ class Recording:
             for name, least in low.items()
             if (n := getattr(self, name)) is not None and (type(n) is not int or n < least)
         ]
+        if not isinstance(self.path, str | Path):
+            faults.append(Fault("PJ806", f"path of a recording must be a path, got {self.path!r}"))
         if faults:
             raise UsageError(faults)
 
@@ -59,7 +62,8 @@ class Recording:
         """Steps from `start` to the end."""
         if self.steps is not None:
             return self.steps
-        return max(0, int(self._rows(self._head.rows - 1, self._head.rows)[0, 0]) + 1 - self.start)
+        last = int(self._rows(self._head.rows - 1, self._head.rows)[0, 0])
+        return max(0, min(last, STEP_MAX) + 1 - self.start)  # `check` refuses later steps
 
     def pieces(self, channels: int, payload_bits: int = 0) -> Iterator[Events]:
         """Events (1 sample) of `chunk` steps each, the last of fewer.
@@ -102,7 +106,8 @@ class Recording:
         except ValueError as error:
             what = f"cannot be read as a recording: {error}"
             raise UsageError(Fault("PJ801", what, str(path), FORM)) from None
-        if len(shape) != 2 or shape[1] not in (2, 3) or dtype.kind not in "iu" or fortran:
+        formed = len(shape) == 2 and shape[0] >= 0 and shape[1] in (2, 3)
+        if not formed or dtype.kind not in "iu" or fortran:
             what = f"a recording is whole numbers (events, 2 or 3), got {dtype} {list(shape)}"
             what += " in Fortran order" if fortran else ""
             raise UsageError(Fault("PJ802", what, str(path), FORM))
@@ -168,6 +173,8 @@ def _faults(rows: Array, number: int, channels: int, bits: int) -> Iterator[tupl
     late = np.concatenate([[False], step[1:] < step[:-1]])
     for kind, wrong, told, fix in (
         ("time", step < 0, "is at step {0}; steps count from 0", "rows[:, 0] - rows[:, 0].min()"),
+        ("end", step > STEP_MAX, f"is at step {{0}}; a run ends at step {STEP_MAX}",
+         "times in steps of the network: rows[:, 0] // ticks_of_a_step"),
         ("order", late, "is at step {0}, earlier than the event before it",
          "rows[numpy.argsort(rows[:, 0], kind='stable')]"),
         ("channel", (channel < 0) | (channel >= channels),

@@ -164,13 +164,26 @@ def _run_pieces(
     for piece in stream:
         samples = checked_samples(program.encoder, piece, bits)
         now = slice(joined.steps, joined.steps + piece.steps)
-        drawn = None if noise is None else np.asarray(noise)[:, now]
+        drawn = None if noise is None else _draws(noise, now)
         spikes, state, watched, activity = run_spiking(
             program, samples, piece.steps, engine, threads, probes, state, detail, seed, drawn
         )
         joined.add(spikes, watched, activity)
+    if noise is not None and np.shape(noise)[1] != joined.steps:
+        what = f"noise has shape {np.shape(noise)}, but {joined.steps} steps were run"
+        raise UsageError(Fault("PJ802", what, fix=f"noise[:, :{joined.steps}], or other steps="))
     spikes, watched, activity = joined.whole(activity)
     return Run(program, {"spikes": spikes}, activity, state or {}, watched, seed, engine, noise)
+
+
+def _draws(noise: Any, now: slice) -> Array:
+    """Recorded draws of some steps.  Raises UsageError PJ802."""
+    drawn = np.asarray(noise)
+    if drawn.ndim != 3 or drawn.shape[1] < now.stop:
+        what = f"noise has shape {drawn.shape}, the program draws (samples, steps, neurons)"
+        fix = f"draws for at least {now.stop} steps"
+        raise UsageError(Fault("PJ802", what, fix=fix))
+    return drawn[:, now]
 
 
 @layout.kept
@@ -192,7 +205,8 @@ def _check_options(
     program: Program, steps: Any, engine: Any, probes: Any, detail: Any, state: Any
 ) -> None:
     faults = []
-    if steps is not None and (not isinstance(steps, int | np.integer) or steps < 1):
+    whole = isinstance(steps, int | np.integer) and not isinstance(steps, bool)
+    if steps is not None and (not whole or steps < 1):
         usual = f"{program.steps}, or leave it out"
         faults.append((f"steps must be a positive integer, got {steps!r}", usual))
     for what, given, known in (("engine", engine, ENGINES), ("detail", detail, DETAILS)):

@@ -47,7 +47,7 @@ def machine_table(target: Target) -> Table:
     """Geometry, number formats, memories, limits and static power, one line each."""
     core = target.core
     table = _table("", "machine")
-    table.add_row("cores", f"{core.count} x {core.type}{_chips(target)}")
+    table.add_row("cores", f"{target.cores} x {core.type}{_chips(target)}")
     if core.count > 1:
         grid = core.grid
         table.add_row("mesh", f"{grid.columns} x {grid.rows} tiles of {grid.cores_per_tile} cores")
@@ -128,7 +128,7 @@ def _band(low: float, high: float, unit: str) -> str:
 
 
 def _chips(target: Target) -> str:
-    return f", {target.chips} chips" if target.chips > 1 else ""
+    return f", {target.core.count} on each of {target.chips} chips" if target.chips > 1 else ""
 
 
 def _ranges(limits: Limits) -> list[tuple[str, str]]:
