@@ -153,19 +153,26 @@ def finetune(
     seed: int = 0,
     validation: Labelled | None = None,
     callback: Callable[[Any], None] | None = None,
+    options: train.Options | None = None,
+    weights: str = "lsq",
+    activations: str = "lsq",
 ) -> Graph:
     """Train a network on the machine's own arithmetic; returns it frozen, ready to compile.
 
     data        (samples, labels)
     lr          highest learning rate; it falls along a cosine
     validation  (samples, labels): the best epoch on them is returned, not the last
+    options     everything else about training; `train.usual(network)` is the default
+    weights     'lsq', 'tqt', 'dorefa', 'ternary' or 'binary'; activations  'lsq', 'lsq+', 'pact'
+                or 'tqt': how a tensor machine's integers come from reals (docs/training.md)
     Ends by running the compiled program on a batch and comparing every output integer with the
     trainer's; raises TrainError PJ703 if one differs.
     """
     x, y = labelled(data)
     tuned, _ = train.finetune(
         network, target, x, y, bits=bits, activation_bits=activation_bits, epochs=epochs,
-        batch=batch, lr=lr, seed=seed, callback=callback,
+        batch=batch, lr=lr, seed=seed, callback=callback, options=options, weights=weights,
+        activations=activations,
         validation=None if validation is None else labelled(validation),
     )  # fmt: skip
     return tuned

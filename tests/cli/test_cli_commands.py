@@ -107,6 +107,18 @@ def test_finetune_then_compile(say, name, target):
     done(say("compile", f"{name}.tuned.pjg", "-t", target))
 
 
+def test_finetune_with_options(say):
+    words = ("finetune", "dense.pjg", "-t", TENSOR, "--data", "data.npz", "--json", "--bits", 4)
+    kept = ("--validation", "data.npz", "--checkpoint", "training.pjc")
+    first = data(say(*words, *kept, "--epochs", 2, "--weights", "tqt", "--activations", "lsq+"))
+    more = (*kept, "--resume", "--weights", "tqt", "--activations", "lsq+")
+    again = data(say(*words, *more, "--epochs", 2))
+    assert len(first["losses"]) == 2 and not again["losses"]
+    short = data(say(*words, "--validation", "data.npz", "--patience", 1, "--epochs", 30,
+                     "--lr", 0))  # fmt: skip
+    assert len(short["losses"]) == 2  # the second is no better
+
+
 @pytest.mark.parametrize("name", ["dense", "spikes"])
 def test_diff(say, name):
     found = data(say("diff", f"{name}.pjg", f"{name}.pjp", "data.npz", "--json"))

@@ -275,6 +275,8 @@ def test_dump_into_a_file(fails):
     ("run", "spikes.pjp", "data.npz", "-o", "spikes.pjp"),
     ("run", "spikes.pjp", "data.npz", "-o", "./data.npz"),
     ("finetune", "dense.pjg", "-t", TENSOR, "--data", "data.npz", "-o", "dense.pjg"),
+    ("finetune", "dense.pjg", "-t", TENSOR, "--data", "data.npz", "--checkpoint", "data.npz"),
+    ("finetune", "dense.pjg", "-t", TENSOR, "--data", "data.npz", "--checkpoint", "a", "-o", "a"),
     ("report", "spikes.pjp", "data.npz", "-o", "spikes.pjp"),
     ("report", "spikes.pjp", "data.npz", "-o", "page.json"),
     ("report", "page.json", "-o", "page.json"),

@@ -10,10 +10,13 @@ import pytest
 
 from picojoule import nn
 from picojoule.errors import TrainError
+from picojoule.fixed.contract import Encoder, Readout
 from picojoule.fixed.profile import SPIKING
 from picojoule.graph import derive
+from picojoule.kernels import pooling
 from picojoule.kernels import tensor as kernels
-from picojoule.train import derivations, finetune, spiking, tensor
+from picojoule.kernels import tensor_image as image_kernels
+from picojoule.train import derivations, finetune, spiking, tensor, tensor_image
 
 DIFFERS = re.compile(
     r"PJ703.* (\d+) of (\d+) values of '(\S+)' differ; first at \[([\d, ]+)\]:"
@@ -24,14 +27,20 @@ DIFFERS = re.compile(
 def network(machine):
     if machine == "tensor":
         return nn.dense_network([6, 8, 8, 3], seed=1, residual=True)
+    if machine == "image":
+        layers = [nn.Conv(4), nn.Relu(), nn.MaxPool(2), nn.Conv(3), nn.Tanh(), nn.AveragePool(2),
+                  nn.Dense(3)]  # fmt: skip
+        encoder = Encoder(kind="affine", shape=(8, 8, 1), step=1 / 127)
+        return nn.sequential(layers, encoder=encoder, readout=Readout(), seed=1)
     return nn.spiking_network([6, 8, 3], steps=6, seed=1, decay_u=0.3, decay_v=0.1)
 
 
 def tune(machines, machine):
     """Two epochs on 24 samples."""
     rng = np.random.default_rng(0)
-    x, y = rng.random((24, 6)), np.arange(24) % 3
-    return finetune(network(machine), machines[machine], x, y, bits=4, epochs=2, batch=8)
+    x, y = rng.random((24, *((8, 8, 1) if machine == "image" else (6,)))), np.arange(24) % 3
+    on = "tensor" if machine == "image" else machine
+    return finetune(network(machine), machines[on], x, y, bits=4, epochs=2, batch=8)
 
 
 def found_in(error):
@@ -48,7 +57,7 @@ def found_in(error):
 def truncated(x, step, *, low, high):
     """Rounds towards zero where rule T8 rounds to nearest."""
     step = np.asarray(step, np.float64)
-    step = step[:, None] if step.ndim == 1 and np.ndim(x) == 2 else step
+    step = derive.by_row(step, np.ndim(x))
     return np.clip(np.trunc(np.asarray(x, np.float64) / step), low, high).astype(np.int64)
 
 
@@ -60,6 +69,31 @@ def rounded_once(acc, multiplier, exponent, zero, low, high):
 
 def without_last_input(x, weight, bias, zero_in):
     return kernels.int_matmul(x[:, :-1], np.ascontiguousarray(weight[:, :-1]), bias, zero_in)
+
+
+def places_rounded_once(acc, multiplier, exponent, zero, low, high, dtype):
+    return rounded_once(acc, multiplier, exponent, zero, low, high).astype(dtype)
+
+
+def shifted_window(x, weight, bias, window, groups=1):
+    """Reads the kernel from right to left."""
+    return image_kernels.conv_int(x, weight[..., ::-1], bias, window, groups)
+
+
+def smallest(x, window):
+    """A pool that takes the least integer."""
+    y, which = pooling.max_pool(-x.astype(np.int32), window)
+    return (-y).astype(x.dtype), which
+
+
+def one_row_too_few(x, window, dtype):
+    """Sums over the image moved by a row."""
+    return pooling.sum_pool(np.roll(x, 1, axis=1), window, dtype)
+
+
+def padded_with_ones(x, zero, carrier):
+    """Forgets the zero point: what padding stands for is no longer 0."""
+    return image_kernels.shifted(x, zero + 1, carrier)
 
 
 def plain_sum(a, b, zero_a, zero_b, left_shift, scaling, zero, low, high):
@@ -75,6 +109,11 @@ BROKEN = {
     "requantize": ("tensor", tensor, "requantize_array", rounded_once),
     "matmul": ("tensor", tensor, "int_matmul", without_last_input),
     "add": ("tensor", tensor, "add_array", plain_sum),
+    "conv requantize": ("image", tensor_image, "requantize_places", places_rounded_once),
+    "conv window": ("image", tensor_image, "conv_int", shifted_window),
+    "conv zero": ("image", tensor_image, "shifted", padded_with_ones),
+    "max pool": ("image", tensor_image, "max_pool", smallest),
+    "sum pool": ("image", tensor_image, "sum_pool", one_row_too_few),
     "decay offset": ("loihi1", spiking, "SPIKING", profile(u_decay_offset=0)),
     "weight shift": ("loihi1", spiking, "SPIKING", profile(weight_shift=5)),
     "decay bits": ("loihi1", spiking, "SPIKING", profile(decay_bits=11)),
@@ -109,7 +148,15 @@ def test_one_integer_is_named_with_both_numbers(machines, monkeypatch):
     assert int(ours) == int(theirs) + 7
 
 
+def other_table(step_in, step_out, **options):
+    """Entries rounded down where rule T12 rounds to nearest."""
+    table = derive.lookup_table(step_in, step_out * 0.999, **options)
+    return np.clip(table - 1, options["low"], options["high"])
+
+
 DERIVED = {
+    ("image", "quantize"): truncated,
+    ("image", "lookup_table"): other_table,
     ("tensor", "quantize"): truncated,
     ("loihi1", "mantissa"): lambda x, step, *, dropped, **limits: (
         truncated(x, step, **limits) << dropped
@@ -129,7 +176,7 @@ def test_a_constant_derived_otherwise_in_training_stops_fine_tuning(
     assert found_in(caught.value)
 
 
-@pytest.mark.parametrize("machine", ["tensor", "loihi1"])
+@pytest.mark.parametrize("machine", ["tensor", "image", "loihi1"])
 def test_right_rules_pass(machine, machines):
     frozen, program = tune(machines, machine)
     assert frozen.frozen and program.instructions

@@ -16,7 +16,13 @@ from picojoule.train.penalties import damping, shrink
 
 RNG = np.random.Generator(np.random.Philox(key=[8, 0]))
 X = RNG.normal(0, 0.4, (3, 7))
-METHODS = [("tqt", "tqt", 4), ("dorefa", "pact", 4), ("ternary", "lsq", 4), ("binary", "tqt", 4)]
+METHODS = [
+    ("tqt", "tqt", 4),
+    ("dorefa", "pact", 4),
+    ("ternary", "lsq", 4),
+    ("binary", "tqt", 4),
+    ("lsq", "lsq+", 4),
+]
 
 
 def images(data):

@@ -1,5 +1,7 @@
 """The fused spiking kernels against plain-numpy twins."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from spiking_nets import GROUPS, LADDER, SAMPLES, SIZES, STEPS, flat, make
@@ -97,6 +99,33 @@ def test_gradients_of_the_last_voltages_alone():
     g_voltage[:, -1] = last
     whole = run_backward(wiring, events, w, neurons, record, Surrogate(), g, g_voltage, 1)
     assert all(np.array_equal(a, b) for a, b in zip(found, whole))
+
+
+def test_gradients_of_delays_are_differences_where_spikes_add_up():
+    """A loss of voltages that integrate: half of what a step more and one less make."""
+    wiring, _, weights, neurons, drive, raster, rng = make(1, LADDER)
+    never = np.where(np.arange(wiring.neurons) >= wiring.answer.start, 1e6, neurons.v_th)
+    neurons, events, w = replace(neurons, v_th=never), events_from_raster(raster), flat(weights)
+    g_voltage, g_delay = rng.normal(size=(SAMPLES, STEPS, 3)), np.empty(len(LADDER))
+
+    def passed(by, g):
+        groups = wiring.groups.copy()
+        groups[g, 2] += by
+        moved = replace(wiring, groups=groups)
+        return moved, run_real(moved, events, w, neurons, drive, 1)
+
+    def loss(by, g):
+        return (g_voltage * passed(by, g)[1].reached[:, :, wiring.answer]).sum()
+
+    _, record = passed(0, 0)
+    run_backward(wiring, events, w, neurons, record, Surrogate(), 0 * g_voltage, g_voltage, 1,
+                 g_delay=g_delay)  # fmt: skip
+    to_output = [g for g, (_, target, _) in enumerate(LADDER) if target == 2]
+    assert [LADDER[g][2] for g in to_output] == [1, 0]
+    for g in to_output:
+        before = loss(-1, g) if LADDER[g][2] else loss(0, g)
+        change = (loss(1, g) - before) / (2 if LADDER[g][2] else 1)
+        assert g_delay[g] == pytest.approx(change, rel=1e-9)
 
 
 def test_populations_of_a_loop_share_a_stage():

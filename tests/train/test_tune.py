@@ -146,3 +146,26 @@ def test_networks_of_events_can_be_tuned(chip, data):
     graph = fit(graph, steps, y, epochs=20, lr=1e-2, batch=16)
     graph, program = finetune(graph, chip, steps, y, bits=8, **TUNE)
     assert confirm(graph, program, steps) > 0 and accuracy(graph, steps, y) > 0.9
+
+
+def test_options_and_methods_reach_training(dense, array, data):
+    """Through the verb: one epoch without a rate moves nothing, and the optimizer has its say."""
+    import picojoule as pj
+    from picojoule.train import Options
+
+    def tuned(**how):
+        return pj.finetune(dense, array, data, bits=4, epochs=1, lr=1e-2, **how)
+
+    usual, sgd = tuned(), tuned(options=Options(optimizer="sgd"))
+    still = tuned(options=Options(fixed=tuple(dense.params), step_lr=0.0))
+    weights = [g.pinned[g["fc2"].op.weight].values for g in (usual, sgd, still)]
+    assert not np.array_equal(weights[0], weights[1])
+    assert np.array_equal(weights[2], tuned(options=Options(fixed=tuple(dense.params), step_lr=0.0)
+                                            ).pinned[still["fc2"].op.weight].values)  # fmt: skip
+    ternary = tuned(weights="ternary", activations="lsq+")
+    assert set(np.unique(ternary.pinned[ternary["fc2"].op.weight].values)) <= {-1, 0, 1}
+
+
+def test_methods_of_tensor_machines_are_refused_for_spikes(spiking, chip, data):
+    with pytest.raises(UsageError, match=r"PJ806.*without spikes"):
+        finetune(spiking, chip, *data, bits=8, weights="dorefa", **TUNE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_module
 import sys
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,19 @@ from typing import Annotated, Any
 import typer
 
 from picojoule.cli.errors import Commands
-from picojoule.errors import UsageError
+from picojoule.cli.tuning import (
+    ActivationMethod,
+    Batch,
+    CheckpointFile,
+    Epochs,
+    GoOn,
+    LabelledFile,
+    Patience,
+    Rate,
+    TunedOut,
+    ValidationFile,
+    WeightMethod,
+)
 
 app = typer.Typer(
     cls=Commands,
@@ -75,18 +86,11 @@ ReportSource = Annotated[Path, typer.Argument(help="report.json, or a program (.
 ReportSamples = Annotated[
     Path | None, typer.Argument(help="samples for a program, with labels for an accuracy")
 ]
-LabelledFile = Annotated[Path, typer.Option(help="labelled samples: .npz with x and y")]
-Batch = Annotated[int, typer.Option(help="samples of a training step")]
-Rate = Annotated[float, typer.Option(help="highest learning rate; 2 bits like 5e-3")]
-Epochs = Annotated[int, typer.Option(help="passes over the data")]
 ProgramOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="the program (default: NETWORK.pjp)")
 ]
 RunOut = Annotated[Path | None, typer.Option("--out", "-o", help="the run (default: PROGRAM.pjr)")]
 PageOut = Annotated[Path, typer.Option("--out", "-o", help="the page; its JSON goes beside it")]
-TunedOut = Annotated[
-    Path | None, typer.Option("--out", "-o", help="the network (default: NETWORK.tuned.pjg)")
-]
 
 
 def say(text: Any, data: Any, as_json: bool) -> None:
@@ -326,35 +330,25 @@ def finetune(
     batch: Batch = 64,
     lr: Rate = 1e-3,
     seed: Seed = 0,
+    weights: WeightMethod = "lsq", activations: ActivationMethod = "lsq",
+    validation: ValidationFile = None, patience: Patience = None,
+    checkpoint: CheckpointFile = None, resume: GoOn = False,
     dt: Dt = None, dialect: Dialect = "ode-exact", steps: Steps = 100, json: AsJson = False,
 ) -> None:  # fmt: skip
     """Train a network on the machine's own arithmetic, and save it ready to compile."""
     from picojoule import api
-    from picojoule.cli.errors import interrupted
-    from picojoule.cli.paths import output
-    from picojoule.cli.progress import Lines
-    from picojoule.cli.samples import read_labelled
-    from picojoule.graph.files import save
+    from picojoule.cli.tuning import places, tune
 
-    path = output(out, network, ".tuned.pjg", data)
+    path = places(out, network, data, validation, checkpoint)
     graph = api.load(network, dt=dt, dialect=dialect, steps=steps)
-    x, y = read_labelled(data)
-    with Lines(f"fine-tuning for {target}", epochs) as lines, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "training was interrupted")  # said below, in full
-        tuned = api.finetune(
-            graph, api.target(target), (x, y), bits=bits, activation_bits=activation_bits,
-            epochs=epochs, batch=batch, lr=lr, seed=seed, callback=lines,
-        )  # fmt: skip
-    done = len(lines.losses)
-    if done < epochs and not done:
-        raise UsageError(interrupted("interrupted before the first epoch was done"))
-    save(tuned, path)
-    if done < epochs:
-        fix = f"run it again for all epochs, or go on with {path}: it is whole"
-        raise UsageError(interrupted(f"interrupted after {done} of {epochs} epochs", fix))
+    training = {"epochs": epochs, "batch": batch, "lr": lr, "seed": seed, "bits": bits,
+                "activation_bits": activation_bits, "weights": weights,
+                "activations": activations}  # fmt: skip
+    changes = {"patience": patience, "checkpoint": checkpoint, "resume": resume}
+    tuned, losses = tune(graph, target, data, path, validation, training, changes)
     words = f"{path}: every output integer of a batch equals the compiled program's"
     say(f"{words}\nNext: picojoule compile {path} --target {target}",
-        {"network": str(path), "digest": tuned.digest, "losses": lines.losses}, json)  # fmt: skip
+        {"network": str(path), "digest": tuned.digest, "losses": losses}, json)  # fmt: skip
 
 
 @app.command()

@@ -10,7 +10,9 @@ from picojoule.container import regular, unopened
 from picojoule.errors import Fault, UsageError
 
 
-def output(asked: Path | None, source: Path, suffix: str, *inputs: Path | None) -> Path:
+def output(
+    asked: Path | None, source: Path, suffix: str, *inputs: Path | None, option: str = "--out"
+) -> Path:
     """The path to write to: the one asked for, else that of `source` with another suffix.
 
     Raises UsageError PJ801 where nothing can be written, PJ806 where an input lies there.
@@ -20,7 +22,7 @@ def output(asked: Path | None, source: Path, suffix: str, *inputs: Path | None) 
     for other in (source, *inputs):
         if other is not None and _same(path, other):
             what = f"the output {str(path)!r} would replace an input of this command"
-            raise UsageError(Fault("PJ806", what, fix="another path for --out"))
+            raise UsageError(Fault("PJ806", what, fix=f"another path for {option}"))
     return path
 
 

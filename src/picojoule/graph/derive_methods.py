@@ -26,6 +26,11 @@ def power_of_two(step: Array) -> Array:
     return 2.0 ** np.ceil(np.log2(np.asarray(step, np.float64)))
 
 
+def clip_step(largest: Array, *, high: int) -> Array:
+    """The step of integers up to `high` that stand for numbers up to `largest` (PACT)."""
+    return np.asarray(largest, np.float64) * (1 / high)
+
+
 def tanh_levels(x: Array, step: Array, *, high: int) -> Array:
     """round_half_even(high tanh(x) / max|tanh(x)|), whatever the step.
 
@@ -80,6 +85,7 @@ def merge_lora(weight: Array, down: Array, up: Array, *, scale: float) -> Array:
 FUNCTIONS: dict[str, Callable[..., Array]] = {
     function.__name__: function
     for function in (
-        power_of_two, tanh_levels, ternary, ternary_step, binary, binary_step, merge_lora,
+        power_of_two, clip_step, tanh_levels, ternary, ternary_step, binary, binary_step,
+        merge_lora,
     )
 }  # fmt: skip

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from picojoule.fixed.jit import jit
+from picojoule.fixed.jit import jit, jit_inline, jit_lean
+from picojoule.kernels.train_product import HIGH, WIDE, add_product, add_row
 from picojoule.kernels.train_spiking import (
     DELAY,
     OFFSET,
     SOURCE,
     TARGET,
-    add_row,
-    add_scaled,
     spread_out,
 )
 
@@ -31,7 +30,7 @@ def block_size(samples: int) -> int:
     return min(16, max(4, -(-samples // 4)))
 
 
-@jit
+@jit_lean
 def slopes(kind, sharpness, reached, per_v_th, state, out):
     """Surrogate derivative of the step, by current or voltage; 0 where a neuron rests.
 
@@ -40,12 +39,14 @@ def slopes(kind, sharpness, reached, per_v_th, state, out):
     """
     one = sharpness / sharpness
     zero = one - one
-    for i in range(out.size):
-        out[i] = abs(reached[i] * per_v_th[i] - one) * sharpness
     if kind == 0:
         for i in range(out.size):
-            out[i] = one / ((one + out[i]) * (one + out[i]))
-    elif kind == 1:
+            away = one + abs(reached[i] * per_v_th[i] - one) * sharpness
+            out[i] = zero if state[i] == 2 else per_v_th[i] / (away * away)
+        return
+    for i in range(out.size):
+        out[i] = abs(reached[i] * per_v_th[i] - one) * sharpness
+    if kind == 1:
         for i in range(out.size):
             out[i] = one / (one + out[i] * out[i])
     elif kind == 2:
@@ -61,7 +62,7 @@ def slopes(kind, sharpness, reached, per_v_th, state, out):
         out[i] = zero if state[i] == 2 else out[i] * per_v_th[i]
 
 
-@jit
+@jit_lean
 def neurons_back(
     seen, slope, keep_u, keep_v, reached, state, u_before, reached_before, state_before,
     next_current, from_voltage, from_current, g_neuron, at,
@@ -73,99 +74,57 @@ def neurons_back(
     next_current         gradient of the current of the next step
     from_current         gradient of the current, written
     g_neuron             (5, ...) of keep_u, keep_v, -v_th * v_th, bias, drive: added to from `at`
-    One loop for each result: with more arrays in a loop, compilers give up on vectors.
+    Several loops: with more arrays in one, compilers give up on vectors.
     """
     zero, end = keep_v[0] - keep_v[0], at + seen.size
     for i in range(seen.size):
         seen[i] *= slope[i]
-    for i in range(seen.size):
-        kept = from_voltage[i]
-        from_voltage[i] = seen[i] + (kept if state[i] == 0 else zero)
+        from_voltage[i] = seen[i] + (from_voltage[i] if state[i] == 0 else zero)
+    g_drive = g_neuron[4, at:end]
     for i in range(seen.size):
         from_current[i] = from_voltage[i] + keep_u[i] * next_current[i]
+        g_drive[i] += from_current[i]
     add_each(g_neuron[0, at:end], from_current, u_before)
+    g_threshold, g_bias = g_neuron[2, at:end], g_neuron[3, at:end]
+    for i in range(seen.size):
+        g_threshold[i] += seen[i] * reached[i]
+        g_bias[i] += from_voltage[i]
     g_keep_v = g_neuron[1, at:end]
     for i in range(seen.size):
         stayed = reached_before[i]
         g_keep_v[i] += from_voltage[i] * (stayed if state_before[i] == 0 else zero)
-    add_each(g_neuron[2, at:end], seen, reached)
-    add_row(g_neuron[3, at:end], from_voltage)
-    add_row(g_neuron[4, at:end], from_current)
-    for i in range(seen.size):
         from_voltage[i] *= keep_v[i]
 
 
-@jit
+@jit_lean
 def add_each(total, a, b):
     """total += a * b."""
     for i in range(total.size):
         total[i] += a[i] * b[i]
 
 
-@jit
+@jit_lean
 def place(lo, samples, first, size, steps, neurons):
     """Where the gradients of a block (lo, samples) and population (first, size) lie."""
     start = steps * (lo * neurons + samples * first)
     return start, start + steps * samples * size
 
 
-@jit
-def ask_back(group, seen, target, weight_t, fresh):
-    """Gradients of a source's spikes from all steps of a population in a later stage.
+@jit_lean
+def ask_back(group, t, target, weight_t, room, seen):
+    """Add to `seen` (S, rows), gradients of a source's spikes of step t, what a group asks.
 
-    seen (T, S, rows), target (T, S, columns) gradients of its currents; fresh: `seen` is
-    written, else added to
+    target (T, S, columns): gradients of the currents of the group's target, of later steps at
+    least; weight_t: see `backward`
     """
-    steps, samples, rows = seen.shape
-    columns, late = target.shape[2], min(group[DELAY], steps)
-    block = weight_t[group[OFFSET] : group[OFFSET] + rows * columns].reshape(columns, rows)
-    arrived = target[late:].reshape((steps - late) * samples, columns)
-    into = seen[: steps - late].reshape((steps - late) * samples, rows)
-    if fresh:
-        np.dot(arrived, block, into)
-        seen[steps - late :] = 0
-        return
-    made = np.dot(arrived, block)
-    for i in range(len(made)):
-        add_row(into[i], made[i])
-
-
-@jit
-def add_product(a, b, out):
-    """out += a @ b, for few rows of a: BLAS would copy b first."""
-    rows, depth = a.shape
-    whole = depth - depth % 4
-    for i in range(0, rows - 3, 4):
-        p, q, r, s = out[i], out[i + 1], out[i + 2], out[i + 3]
-        for k in range(0, whole, 4):
-            x, y, z, w = b[k], b[k + 1], b[k + 2], b[k + 3]
-            d, e = a[i, k : k + 4], a[i + 1, k : k + 4]
-            f, g = a[i + 2, k : k + 4], a[i + 3, k : k + 4]
-            for j in range(p.size):
-                p[j] += d[0] * x[j] + d[1] * y[j] + d[2] * z[j] + d[3] * w[j]
-                q[j] += e[0] * x[j] + e[1] * y[j] + e[2] * z[j] + e[3] * w[j]
-                r[j] += f[0] * x[j] + f[1] * y[j] + f[2] * z[j] + f[3] * w[j]
-                s[j] += g[0] * x[j] + g[1] * y[j] + g[2] * z[j] + g[3] * w[j]
-        for k in range(whole, depth):
-            for m in range(i, i + 4):
-                add_scaled(out[m], a[m, k], b[k])
-    for i in range(rows - rows % 4, rows):
-        for k in range(depth):
-            add_scaled(out[i], a[i, k], b[k])
-
-
-@jit
-def ask_step_back(group, t, seen, target, weight_t):
-    """The same for one step t of a source in a loop; added to `seen`."""
-    steps, _, rows = seen.shape
-    columns, when = target.shape[2], t + group[DELAY]
-    if when < steps:
+    rows, columns, when = seen.shape[1], target.shape[2], t + group[DELAY]
+    if when < target.shape[0]:
         at = group[OFFSET]
         block = weight_t[at : at + rows * columns].reshape(columns, rows)
-        add_product(target[when], block, seen[t])
+        add_product(target[when], block, room, seen)
 
 
-@jit
+@jit_lean
 def load(rows, lo, t, start, stop, out):
     """Copy step t of a population, samples lo.., from rows (B, T, N) to one flat array."""
     size = stop - start
@@ -176,7 +135,7 @@ def load(rows, lo, t, start, stop, out):
             into[i] = row[i]
 
 
-@jit
+@jit_lean
 def load_step(lo, t, start, stop, u, reached, state, u_t, reached_t, state_t):
     """The three of one step; before the first one, no current and no voltage."""
     if t < 0:
@@ -189,22 +148,22 @@ def load_step(lo, t, start, stop, u, reached, state, u_t, reached_t, state_t):
     load(state, lo, t, start, stop, state_t)
 
 
-@jit
+@jit_lean
 def population_back(
     lo, t, start, stop, seen, kind, sharpness, u, reached, state, spread, held, held_state,
     from_current, g_neuron,
 ):  # fmt: skip
     """All samples of a block, one population, one step back.
 
-    seen, from_current (T, S, n)
-    spread      (5, S * N)  keep_u, keep_v, 1 / v_th, zeros, room for slopes
-    held        (4, S * N)  from_voltage, u_before, and voltages reached in even and odd steps
-    held_state  (2, S * N)  what neurons did in even and odd steps
+    seen         (S * n,)
+    spread       (5, S * N)  keep_u, keep_v, 1 / v_th, zeros, room for slopes
+    held         (4, S * N)  from_voltage, u_before, and voltages reached in even and odd steps
+    held_state   (2, S * N)  what neurons did in even and odd steps
+    from_current (T, S, n)
     """
-    samples = seen.shape[1]
-    at, end = samples * start, samples * stop
+    at, end = from_current.shape[1] * start, from_current.shape[1] * stop
     now, before = 2 + t % 2, 3 - t % 2
-    if t + 1 == seen.shape[0]:
+    if t + 1 == from_current.shape[0]:
         load_step(lo, t, start, stop, u, reached, state, held[1, at:end], held[now, at:end],
                   held_state[now - 2, at:end])  # fmt: skip
     load_step(lo, t - 1, start, stop, u, reached, state, held[1, at:end], held[before, at:end],
@@ -212,17 +171,17 @@ def population_back(
     slopes(kind, sharpness, held[now, at:end], spread[2, at:end], held_state[now - 2, at:end],
            spread[4, at:end])  # fmt: skip
     following = spread[3, at:end]
-    if t + 1 < seen.shape[0]:
+    if t + 1 < from_current.shape[0]:
         following = from_current[t + 1].reshape(end - at)
     neurons_back(
-        seen[t].reshape(end - at), spread[4, at:end], spread[0, at:end], spread[1, at:end],
-        held[now, at:end], held_state[now - 2, at:end], held[1, at:end], held[before, at:end],
+        seen, spread[4, at:end], spread[0, at:end], spread[1, at:end], held[now, at:end],
+        held_state[now - 2, at:end], held[1, at:end], held[before, at:end],
         held_state[before - 2, at:end], following, held[0, at:end],
         from_current[t].reshape(end - at), g_neuron, at,
     )  # fmt: skip
 
 
-@jit
+@jit_lean
 def gather_in(populations, samples, values, out):
     """The opposite: sums over the samples, of each neuron."""
     for p in range(populations.shape[0]):
@@ -233,72 +192,54 @@ def gather_in(populations, samples, values, out):
                 out[start + i] += values[at + i]
 
 
-@jit
+@jit_inline
 def part_of(flat, lo, samples, start, stop, steps, neurons):
     """(T, S, n): gradients of one block and population."""
     at, end = place(lo, samples, start, stop - start, steps, neurons)
     return flat[at:end].reshape(steps, samples, stop - start)
 
 
-@jit
-def later_stages_back(
-    lo, hi, stage, populations, groups, stages, weight_t, g_count, seen, g_current
-):  # fmt: skip
-    """Write what later stages, and g_count, ask of the spikes of one stage, all steps at once."""
-    samples, neurons = hi - lo, populations[-1, 1]
-    steps = seen.size // (samples * neurons)
-    for p in range(populations.shape[0]):
-        if stages[p] != stage:
-            continue
-        start, stop = populations[p, 0], populations[p, 1]
-        ours = part_of(seen, 0, samples, start, stop, steps, neurons)
-        fresh = True
-        for g in range(groups.shape[0]):
-            to = groups[g, TARGET]
-            if groups[g, SOURCE] == p and stages[to] > stage:
-                theirs = part_of(g_current, lo, samples, populations[to, 0], populations[to, 1],
-                                 steps, neurons)  # fmt: skip
-                ask_back(groups[g], ours, theirs, weight_t, fresh)
-                fresh = False
-        if fresh:
-            ours[:] = 0
-        for s in range(samples):
-            if g_count[lo + s, p] != 0:
-                ours[:, s] += g_count[lo + s, p]
-
-
-@jit
-def answer_back(lo, hi, g_spikes, seen):
-    """Add the gradients of the output spikes (B, T, n) to those of the population."""
-    for t in range(seen.shape[0]):
-        for b in range(lo, hi):
-            add_row(seen[t, b - lo], g_spikes[b, t])
-
-
-@jit
+@jit_lean
 def step_back(
-    lo, t, p, populations, groups, stages, output, weight_t, kind, sharpness, u, reached, state,
-    g_voltage, seen, spread, held, held_state, g_current, sums,
+    lo, t, p, populations, groups, output, weight_t, kind, sharpness, u, reached, state,
+    g_spikes, g_voltage, g_count, seen, spread, held, held_state, g_current, sums, room,
 ):  # fmt: skip
-    """Population p of a block, one step back; what its spikes did in later stages is in `seen`."""
+    """Population p of a block, one step back."""
     steps, neurons, samples = u.shape[1], u.shape[2], held.shape[1] // u.shape[2]
     start, stop = populations[p, 0], populations[p, 1]
-    ours = part_of(seen, 0, samples, start, stop, steps, neurons)
+    ours = seen[: samples * (stop - start)].reshape(samples, stop - start)
+    for s in range(samples):
+        ours[s] = g_count[lo + s, p]
     for g in range(groups.shape[0]):
-        to = groups[g, TARGET]
-        if groups[g, SOURCE] != p or stages[to] != stages[p]:
-            continue
-        theirs = part_of(g_current, lo, samples, populations[to, 0], populations[to, 1], steps,
-                         neurons)  # fmt: skip
-        ask_step_back(groups[g], t, ours, theirs, weight_t)
+        if groups[g, SOURCE] == p:
+            to = groups[g, TARGET]
+            theirs = part_of(g_current, lo, samples, populations[to, 0], populations[to, 1],
+                             steps, neurons)  # fmt: skip
+            ask_back(groups[g], t, theirs, weight_t, room, ours)
     if p == output:
         for s in range(samples):
             at = samples * start + s * (stop - start)
+            add_row(ours[s], g_spikes[lo + s, t])
             add_row(held[0, at : at + stop - start], g_voltage[lo + s, t])
     population_back(
-        lo, t, start, stop, ours, kind, sharpness, u, reached, state, spread, held, held_state,
+        lo, t, start, stop, seen[: samples * (stop - start)], kind, sharpness, u, reached, state,
+        spread, held, held_state,
         part_of(g_current, lo, samples, start, stop, steps, neurons), sums,
     )  # fmt: skip
+
+
+@jit_lean
+def stage_back(
+    lo, stage, populations, groups, stages, output, weight_t, kind, sharpness, u, reached, state,
+    g_spikes, g_voltage, g_count, seen, spread, held, held_state, g_current, sums, room,
+):  # fmt: skip
+    """All populations of one stage, all steps back."""
+    for t in range(u.shape[1] - 1, -1, -1):
+        for p in range(populations.shape[0] - 1, -1, -1):
+            if stages[p] == stage:
+                step_back(lo, t, p, populations, groups, output, weight_t, kind, sharpness, u,
+                          reached, state, g_spikes, g_voltage, g_count, seen, spread, held,
+                          held_state, g_current, sums, room)  # fmt: skip
 
 
 @jit
@@ -308,32 +249,24 @@ def backward(
 ):  # fmt: skip
     """Samples lo..hi back through time.
 
+    weight_t   flat: blocks between populations as (columns, rows); WIDE more numbers at the end
     g_count    (B, P)  of the number of spikes of each population
     g_spikes, g_voltage (B, T, outputs)  of the output's spikes and of its voltages after a step
     g_current  flat (B * T * N,)  of all currents, written for this block
     g_neuron   (5, N) of keep_u, keep_v, v_th, bias, drive: zeros, added to
     """
-    steps, neurons, samples = u.shape[1], u.shape[2], hi - lo
+    neurons, samples = u.shape[2], hi - lo
     size = samples * neurons
-    seen, spread = np.empty(steps * size, u.dtype), np.zeros((5, size), u.dtype)
+    seen, spread = np.empty(size, u.dtype), np.zeros((5, size), u.dtype)
     spread_out(populations, samples, keep_u, spread[0])
     spread_out(populations, samples, keep_v, spread[1])
     spread_out(populations, samples, sharpness / sharpness / v_th, spread[2])
     held, held_state = np.zeros((4, size), u.dtype), np.zeros((2, size), np.uint8)
-    sums = np.zeros((5, size), u.dtype)
-    first, end = populations[output, 0], populations[output, 1]
+    sums, room = np.zeros((5, size), u.dtype), np.zeros((1 + HIGH, WIDE), u.dtype)
     for stage in range(stages.max(), -1, -1):
-        later_stages_back(lo, hi, stage, populations, groups, stages, weight_t, g_count, seen,
-                          g_current)  # fmt: skip
-        if stages[output] == stage:
-            answer_back(lo, hi, g_spikes,
-                        part_of(seen, 0, samples, first, end, steps, neurons))  # fmt: skip
-        for t in range(steps - 1, -1, -1):
-            for p in range(populations.shape[0] - 1, -1, -1):
-                if stages[p] == stage:
-                    step_back(lo, t, p, populations, groups, stages, output, weight_t, kind,
-                              sharpness, u, reached, state, g_voltage, seen, spread, held,
-                              held_state, g_current, sums)  # fmt: skip
+        stage_back(lo, stage, populations, groups, stages, output, weight_t, kind, sharpness, u,
+                   reached, state, g_spikes, g_voltage, g_count, seen, spread, held, held_state,
+                   g_current, sums, room)  # fmt: skip
     for k in range(5):
         gather_in(populations, samples, sums[k], g_neuron[k])
     for i in range(neurons):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401  kernels' products: loaded before BLAS is limited
@@ -12,9 +12,17 @@ from picojoule.fixed.profile import SpikingProfile
 from picojoule.kernels.blas import one_blas_thread
 from picojoule.kernels.pool import over_blocks
 from picojoule.kernels.train_back import backward, block_size
-from picojoule.kernels.train_rows import count_by_row, list_spikes, sort_by_row, weights_back
+from picojoule.kernels.train_product import WIDE
+from picojoule.kernels.train_rows import (
+    count_by_row,
+    list_spikes,
+    places_of,
+    sort_by_row,
+    weights_back,
+)
 from picojoule.kernels.train_spiking import (
     COLUMNS,
+    DELAY,
     OFFSET,
     ROWS,
     SOURCE,
@@ -97,9 +105,11 @@ def run_integer(
 def transposed(wiring: Wiring, weight: np.ndarray) -> np.ndarray:
     """Flat weights with the block of every group between populations transposed, in its place.
 
-    Nothing goes back to the input, so blocks from there hold anything.
+    Nothing goes back to the input, so blocks from there hold anything.  Ends with WIDE zeros:
+    products read so far over the edge.
     """
-    out = np.empty_like(weight)
+    out = np.empty(weight.size + WIDE, weight.dtype)
+    out[weight.size :] = 0
     for group in wiring.groups[wiring.groups[:, SOURCE] >= 0]:
         rows, columns, at = group[ROWS], group[COLUMNS], group[OFFSET]
         block = weight[at : at + rows * columns].reshape(rows, columns)
@@ -111,12 +121,14 @@ def run_backward(
     wiring: Wiring, events: Events, weight: np.ndarray, neurons: Neurons, record: Record,
     surrogate: Surrogate, g_spikes: np.ndarray, g_voltage: np.ndarray,
     threads: int | None = None, g_count: np.ndarray | None = None,
+    g_delay: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Gradients of flat weights (synapses,) and of keep_u, keep_v, v_th, bias, drive (5, N).
 
     All of one real dtype.  g_spikes and g_voltage (B, T, outputs) belong to the output's spikes
     and to its voltages after each step, which are 0 after a spike; g_voltage (B, outputs) to
     those after the last step.  g_count (B, P): of how often each population spiked.
+    g_delay (G,): written, of the delays of groups (`_delays_back`).
     """
     samples, size = events.samples, block_size(events.samples)
     if g_voltage.ndim == 2:
@@ -138,7 +150,33 @@ def run_backward(
 
     with one_blas_thread():
         over_blocks(samples, threads, work, block=size)
+    if g_delay is not None:
+        g_delay[:] = _delays_back(wiring, events, weight, record, g_current, threads)
     return _weights_back(wiring, events, record, g_current, threads), g_neuron.sum(0)
+
+
+def _delays_back(
+    wiring: Wiring, events: Events, weight: np.ndarray, record: Record, g_current: np.ndarray,
+    threads: int | None,
+) -> list[np.ndarray]:  # fmt: skip
+    """What a step more of delay does to each group, half of it from a step more and one less.
+
+    Exact, for a sum of both, where what the spikes drive is linear.  Without a delay there is
+    no step less.
+    """
+    moved = []
+    for by in (1, -1):
+        groups = wiring.groups.copy()
+        groups[:, DELAY] = np.maximum(groups[:, DELAY] + by, 0)
+        moved.append(_weights_back(replace(wiring, groups=groups), events, record, g_current,
+                                   threads))  # fmt: skip
+    change = weight * (moved[0] - moved[1])
+    steps = np.where(wiring.groups[:, DELAY] > 0, 2, 1).astype(weight.dtype)
+    sizes = wiring.groups[:, ROWS] * wiring.groups[:, COLUMNS]
+    return [
+        change[at : at + size].sum() / by
+        for at, size, by in zip(wiring.groups[:, OFFSET], sizes, steps)
+    ]
 
 
 def _at_the_end(g: np.ndarray, steps: int) -> np.ndarray:
@@ -158,17 +196,20 @@ def _weights_back(
         return sources[k], _by_row(wiring, events, record, sources[k])
 
     lists = dict(over_blocks(len(sources), threads, sort, block=1))
+    places = [
+        places_of(group, wiring.populations[group[TARGET], 0], events.samples, events.steps,
+                  wiring.neurons, block_size(events.samples))
+        for group in wiring.groups
+    ]  # fmt: skip
     jobs = [(g, at) for g in range(len(wiring.groups))
             for at in range(0, int(wiring.groups[g, ROWS]), CHUNK)]  # fmt: skip
 
     def work(k: int, _: int) -> None:
         g, at = jobs[k]
         group = wiring.groups[g]
-        starts, found = lists[int(group[SOURCE])]
         weights_back(
-            at, min(at + CHUNK, int(group[ROWS])), group, wiring.populations[group[TARGET], 0],
-            starts, found, events.samples, events.steps, wiring.neurons,
-            block_size(events.samples), g_current, out,
+            at, min(at + CHUNK, int(group[ROWS])), group, places[g], *lists[int(group[SOURCE])],
+            g_current, out,
         )  # fmt: skip
 
     over_blocks(len(jobs), threads, work, block=1)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from picojoule.fixed.jit import jit
-from picojoule.kernels.train_spiking import COLUMNS, DELAY, OFFSET, add_row
+from picojoule.fixed.jit import jit, jit_lean
+from picojoule.kernels.train_product import add_row
+from picojoule.kernels.train_spiking import COLUMNS, DELAY, OFFSET
 
 
 @jit
@@ -54,30 +55,36 @@ def list_spikes(fired, first, p, populations):
 
 
 @jit
-def weights_back(
-    lo, hi, group, first, starts, found, samples, steps, neurons, block, g_current, g_weight
-):  # fmt: skip
-    """Gradients of rows lo..hi of one group: sums over the events of each source.
+def places_of(group, first, samples, steps, neurons, block):
+    """int64 (B * T,): where the gradients lie that a spike of sample b, step t meets; else -1.
 
     first  where the target lies in the flat space; block: samples of a gradient block
     """
-    columns, late = group[COLUMNS], group[DELAY]
-    places = np.empty(found.size, np.int64)
-    for i in range(lo, hi):
-        n = 0
-        for e in range(starts[i], starts[i + 1]):
-            b, t = found[e] // steps, found[e] % steps + late
-            if t < steps:
-                start = b - b % block
-                width = min(block, samples - start)
-                at = steps * (start * neurons + width * first)
-                places[n] = at + (t * width + b - start) * columns
-                n += 1
-        at = group[OFFSET] + i * columns
-        add_places(g_weight[at : at + columns], g_current, places[:n])
+    out = np.full(samples * steps, -1, np.int64)
+    for b in range(samples):
+        start = b - b % block
+        width = min(block, samples - start)
+        at = steps * (start * neurons + width * first) + (b - start) * group[COLUMNS]
+        for t in range(group[DELAY], steps):
+            out[b * steps + t - group[DELAY]] = at + t * width * group[COLUMNS]
+    return out
 
 
 @jit
+def weights_back(lo, hi, group, places, starts, found, g_current, g_weight):
+    """Gradients of rows lo..hi of one group: sums over the events of each source."""
+    columns = group[COLUMNS]
+    met = np.empty(found.size, np.int64)
+    for i in range(lo, hi):
+        n = 0
+        for e in range(starts[i], starts[i + 1]):
+            met[n] = places[found[e]]
+            n += met[n] >= 0
+        at = group[OFFSET] + i * columns
+        add_places(g_weight[at : at + columns], g_current, met[:n])
+
+
+@jit_lean
 def add_places(total, flat, places):
     """Add to total the parts of a flat array that begin at `places`, four at a time."""
     columns, n = total.size, places.size

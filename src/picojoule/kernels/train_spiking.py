@@ -15,7 +15,8 @@ from functools import cached_property
 import numpy as np
 
 from picojoule.fixed.arithmetic import cuba_neuron, effective_weight
-from picojoule.fixed.jit import jit
+from picojoule.fixed.jit import jit, jit_lean
+from picojoule.kernels.train_product import add_row
 
 # columns of a synapse group; source -1 is the network's input
 SOURCE, TARGET, DELAY, OFFSET, ROWS, COLUMNS = range(6)
@@ -103,21 +104,7 @@ def new_record(wiring: Wiring, samples: int, steps: int, dtype: type) -> Record:
     )  # fmt: skip
 
 
-@jit
-def add_row(total, row):
-    """total += row."""
-    for j in range(row.size):
-        total[j] += row[j]
-
-
-@jit
-def add_scaled(total, factor, row):
-    """total += factor * row."""
-    for j in range(row.size):
-        total[j] += factor * row[j]
-
-
-@jit
+@jit_lean
 def add_rows(total, weight, offset, events, lo, hi):
     """Add rows events[lo:hi] of a block of weights to total, in order, four at a time."""
     columns = total.size
@@ -137,7 +124,7 @@ def add_rows(total, weight, offset, events, lo, hi):
         add_row(total, weight[at : at + columns])
 
 
-@jit
+@jit_lean
 def gather(q, p, b, t, steps, indptr, index, populations, groups, weight, fired, first):
     """Add to q (n,) what arrives at population p in step t."""
     for g in range(groups.shape[0]):
@@ -155,7 +142,7 @@ def gather(q, p, b, t, steps, indptr, index, populations, groups, weight, fired,
             add_rows(q, weight, offset, fired[b], first[b, at], first[b, at + 1])
 
 
-@jit
+@jit_lean
 def note_spikes(state, fired, first, at):
     """List the neurons of a population that spiked, as entry `at` of the lists of a sample."""
     n = first[at]
@@ -173,7 +160,7 @@ def note_spikes(state, fired, first, at):
     first[at + 1] = n
 
 
-@jit
+@jit_lean
 def neurons_on(now, v, wait, keep_v, v_th, bias, refractory, reached, state):
     """One population, one step on, in floating point."""
     for i in range(now.size):
@@ -185,21 +172,18 @@ def neurons_on(now, v, wait, keep_v, v_th, bias, refractory, reached, state):
         state[i] = what
 
 
-@jit
+@jit_lean
 def quick_neurons_on(now, v, zero, keep_v, v_th, bias, reached, state):
     """The same for neurons that never rest, in loops that compilers turn into vectors."""
     for i in range(now.size):
-        v[i] = keep_v[i] * v[i] + now[i] + bias[i]
+        reached[i] = keep_v[i] * v[i] + now[i] + bias[i]
     for i in range(now.size):
-        reached[i] = v[i]
-    for i in range(now.size):
-        state[i] = v[i] > v_th[i]
-    for i in range(now.size):
-        level = v[i]
-        v[i] = zero if state[i] else level
+        level, spiked = reached[i], reached[i] > v_th[i]
+        state[i] = spiked
+        v[i] = zero if spiked else level
 
 
-@jit
+@jit_lean
 def spread_out(populations, samples, values, out):
     """One value a neuron to all samples of a block, by population."""
     for p in range(populations.shape[0]):
@@ -210,7 +194,7 @@ def spread_out(populations, samples, values, out):
                 out[at + i] = values[start + i]
 
 
-@jit
+@jit_lean
 def store(flat, lo, t, start, stop, rows):
     """Copy a population of samples lo.. from a flat array to step t of rows (B, T, N)."""
     size = stop - start
@@ -220,7 +204,7 @@ def store(flat, lo, t, start, stop, rows):
             row[i] = part[i]
 
 
-@jit
+@jit_lean
 def fire(at, end, quick, now, v, wait, known, refractory, reached, state):
     """Part at..end of flat arrays, one step on; known: rows keep_u, keep_v, v_th, bias, ..."""
     keep_v, v_th, bias = known[1, at:end], known[2, at:end], known[3, at:end]
@@ -232,6 +216,31 @@ def fire(at, end, quick, now, v, wait, known, refractory, reached, state):
                    reached[at:end], state[at:end])  # fmt: skip
 
 
+@jit_lean
+def advance(
+    lo, samples, indptr, index, populations, groups, quick, weight, known, rests, now, v, wait,
+    reached_t, state_t, u, reached, state, fired, first,
+):  # fmt: skip
+    """All steps of `real_forward`, in flat arrays over its samples."""
+    many = populations.shape[0]
+    for t in range(u.shape[1]):
+        for i in range(now.size):
+            now[i] = known[4, i] + known[0, i] * now[i]
+        for p in range(many):
+            start, stop = populations[p, 0], populations[p, 1]
+            at, end, n = samples * start, samples * stop, stop - start
+            for s in range(samples):
+                gather(now[at + s * n : at + s * n + n], p, lo + s, t, u.shape[1], indptr, index,
+                       populations, groups, weight, fired, first)  # fmt: skip
+            fire(at, end, quick, now, v, wait, known, rests, reached_t, state_t)
+            store(now[at:end], lo, t, start, stop, u)
+            store(reached_t[at:end], lo, t, start, stop, reached)
+            store(state_t[at:end], lo, t, start, stop, state)
+            for s in range(samples):
+                note_spikes(state_t[at + s * n : at + s * n + n], fired[lo + s], first[lo + s],
+                            t * many + p)  # fmt: skip
+
+
 @jit
 def real_forward(
     lo, hi, indptr, index, populations, groups, refractory,
@@ -241,8 +250,8 @@ def real_forward(
 
     All samples of a step are done together, population by population, in flat arrays.
     """
-    samples, steps, neurons = hi - lo, u.shape[1], u.shape[2]
-    size, quick, many = samples * neurons, refractory.max() <= 1, populations.shape[0]
+    samples, quick = hi - lo, refractory.max() <= 1
+    size = samples * u.shape[2]
     known = np.zeros((6, size), u.dtype)  # the last row: zeros
     for k, values in enumerate((keep_u, keep_v, v_th, bias, drive)):
         spread_out(populations, samples, values, known[k])
@@ -250,22 +259,8 @@ def real_forward(
     spread_out(populations, samples, refractory, rests)
     now, v, wait = np.zeros(size, u.dtype), np.zeros(size, u.dtype), np.zeros(size, np.int64)
     reached_t, state_t = np.empty(size, u.dtype), np.empty(size, np.uint8)
-    for t in range(steps):
-        for i in range(size):
-            now[i] = known[4, i] + known[0, i] * now[i]
-        for p in range(many):
-            start, stop = populations[p, 0], populations[p, 1]
-            at, end, n = samples * start, samples * stop, stop - start
-            for s in range(samples):
-                gather(now[at + s * n : at + s * n + n], p, lo + s, t, steps, indptr, index,
-                       populations, groups, weight, fired, first)  # fmt: skip
-            fire(at, end, quick, now, v, wait, known, rests, reached_t, state_t)
-            store(now[at:end], lo, t, start, stop, u)
-            store(reached_t[at:end], lo, t, start, stop, reached)
-            store(state_t[at:end], lo, t, start, stop, state)
-            for s in range(samples):
-                note_spikes(state_t[at + s * n : at + s * n + n], fired[lo + s], first[lo + s],
-                            t * many + p)  # fmt: skip
+    advance(lo, samples, indptr, index, populations, groups, quick, weight, known, rests, now, v,
+            wait, reached_t, state_t, u, reached, state, fired, first)  # fmt: skip
 
 
 @jit

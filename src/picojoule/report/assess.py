@@ -20,6 +20,7 @@ from picojoule.report.build import make_raster, make_row
 from picojoule.report.data import Accuracy, Report, Row, Use, this_machine
 from picojoule.report.health import dead_layers, firing_faults
 from picojoule.report.layers import Rasters, probes, rasters, told_apart
+from picojoule.report.training import measured, with_health
 from picojoule.target import Target
 
 Array = np.ndarray
@@ -47,11 +48,10 @@ def assess(
     floating = all(isinstance(node.op, REAL_OPS) for node in network.nodes)
     original = network if floating else reference
     options = {"bits": bits or widest_bits(network), "activation_bits": activation_bits}
-    quantized, notes = None, list[str]()
+    live, notes = None, list[str]()
     if original is not None and calibrate is not None:
-        with noted(notes):
-            made = passes.quantize(original, target, calibrate, **options)
-        quantized = passes.freeze(passes.schedule_delays(made, target))
+        live = _live(original, target, calibrate, notes, **options)
+    quantized = None if live is None else passes.freeze(live)
     deployed = network
     if floating:
         if quantized is None:
@@ -73,7 +73,18 @@ def assess(
         run, target, x, accuracy, bits=options["bits"] or max(target.weight_bits),
         mismatched_outputs=mismatches(deployed, program, x), notes=notes,
     )  # fmt: skip
+    row = with_health(row, measured(network if live is None or not floating else live, x, y))
     return make_report(f"{network.name} on {target.name}", [row], "evaluate")
+
+
+def _live(
+    graph: Graph, target: Target, calibrate: Samples, notes: list[str], *, bits: int | None,
+    activation_bits: int | None,
+) -> Graph:  # fmt: skip
+    """A float network quantized after training; what was warned of is added to `notes`."""
+    with noted(notes):
+        made = passes.quantize(graph, target, calibrate, bits=bits, activation_bits=activation_bits)
+    return passes.schedule_delays(made, target)
 
 
 @contextmanager

@@ -112,6 +112,37 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerHealth:
+    """What a layer gave for some samples; shares 0..1.
+
+    mean, deviation  of its integers less their zero point; of spikes, a neuron and step
+    zero             share of values that are 0
+    dead             share of channels or neurons that gave 0 for every sample
+    saturated        share of integers at an end of their range, or of neurons that always fire
+    """
+
+    node: str
+    mean: float
+    deviation: float
+    zero: float
+    dead: float
+    saturated: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientHealth:
+    """The gradient of the cross-entropy with respect to one parameter, for some samples.
+
+    norm   Euclidean;  ratio: of norm to that of the parameter;  zero: share without gradient
+    """
+
+    parameter: str
+    norm: float
+    ratio: float
+    zero: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Use:
     """How much of one resource of a core, array or memory is used; `unit` is '', 'B', 'bit'."""
 
@@ -163,6 +194,7 @@ class Row:
     energy_j            marginal_j + static_j + io_j; low_j and high_j are its band
     time_basis          what the time assumes, in words
     waits               where the time goes; busiest first
+    health, gradients   of layers and parameters, on some samples; none where not measured
     assumed_share       share of energy_j whose price nobody has published
     bits_note           such as 'input 8 bits': what the plain number of bits does not say
     spread, seeds       standard deviation of `accuracy` over so many seeds
@@ -200,6 +232,8 @@ class Row:
     uses: tuple[Use, ...] = ()
     waits: tuple[Wait, ...] = ()
     raster: Raster | None = None
+    health: tuple[LayerHealth, ...] = ()
+    gradients: tuple[GradientHealth, ...] = ()
     digests: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -270,7 +304,7 @@ def _bad_numbers(value: object, where: str) -> Iterator[tuple[str, str]]:
     for path, number in _numbers(value, where):
         if not math.isfinite(number):
             yield path, f"must be finite, got {number}"
-        elif number < 0 and not path.endswith(".seed"):
+        elif number < 0 and not path.endswith((".seed", ".mean")):
             yield path, f"must not be negative, got {number}"
 
 

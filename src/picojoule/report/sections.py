@@ -23,7 +23,14 @@ from picojoule.report.plots import (
     raster_figure,
     row_name,
 )
-from picojoule.report.text import bits_text, cost_cells, labels, line_count, line_price
+from picojoule.report.text import (
+    bits_text,
+    cost_cells,
+    health_cells,
+    labels,
+    line_count,
+    line_price,
+)
 
 CORES_SHOWN = 24  # fullest first; the others are summed up in a line
 
@@ -86,6 +93,9 @@ def row_section(row: Row, anchor: str, colors: Mapping[str, int]) -> Markup:
         parts.append(breakdown_figure(row, colors))
     if row.layers:
         parts.append(_layer_table(row))
+    for kind, (heads, cells) in health_cells(row).items():
+        if cells:
+            parts.append(table(f"{kind}, for some samples", heads, cells))
     if row.raster is not None:
         parts.append(raster_figure(row.raster))
     if row.uses:

@@ -84,6 +84,7 @@ def render(report: Report, width: int = 100) -> RenderableType:
         return Group(*parts, Text("no rows"))
     parts += [Text(), ladder_table(report.rows)]
     parts += [part for table in _cost_tables(report.rows, width) for part in (Text(), table)]
+    parts += [part for row in report.rows for t in health_tables(row) for part in (Text(), t)]
     parts += [Text(f"\nnote: {clean(note)}", style="dim") for note in _notes(report)]
     return Group(*parts)
 
@@ -168,6 +169,39 @@ def cost_table(rows: Sequence[Row]) -> Table:
         style = "bold" if label in ("energy", "time") else ""
         table.add_row(label, *(each.get(label, NONE) for each in cells), style=style)
     return table
+
+
+def health_tables(row: Row) -> list[Table]:
+    """Statistics of layers and of gradients; none where they were not measured."""
+    found = []
+    for kind, (heads, cells) in health_cells(row).items():
+        if not cells:
+            continue
+        table = _table(f"{kind}: {clean(row.network)} on {clean(row.target)}, {bits_text(row)}")
+        table.add_column(heads[0], overflow="fold")
+        for head in heads[1:]:
+            table.add_column(head, justify="right", vertical="bottom")
+        for each in cells:
+            table.add_row(*each)
+        found.append(table)
+    return found
+
+
+def health_cells(row: Row) -> dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+    """Heads and cells of the tables of layers and of gradients."""
+    layers = [
+        (clean(h.node), f"{h.mean:.3g}", f"{h.deviation:.3g}", *map(
+            share_text, (h.zero, h.dead, h.saturated)))
+        for h in row.health
+    ]  # fmt: skip
+    gradients = [
+        (clean(g.parameter), f"{g.norm:.3g}", f"{g.ratio:.3g}", share_text(g.zero))
+        for g in row.gradients
+    ]
+    return {
+        "Layers": (("layer", "mean", "deviation", "zero", "dead or silent", "saturated"), layers),
+        "Gradients": (("parameter", "norm", "of its size", "zero"), gradients),
+    }
 
 
 def line_count(line: BillLine) -> str:

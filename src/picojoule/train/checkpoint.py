@@ -19,6 +19,7 @@ from picojoule.errors import Fault, TrainError, UsageError
 from picojoule.graph import Graph
 from picojoule.passes import PicojouleWarning
 from picojoule.train.batches import Batches
+from picojoule.train.learned_edges import settled
 from picojoule.train.options import Options
 from picojoule.train.state import State
 
@@ -137,7 +138,7 @@ def _restore(state: State, about: dict[str, Any], arrays: dict[str, Array]) -> P
     state.measured = measured
     epochs, state.optimizer.count = counts
     score = best.get("accuracy")
-    graph = state.model.graph.with_params(kept)
+    graph = settled(state.model.graph.with_params(kept))
     epoch = best.get("epoch") if type(best.get("epoch")) is int else 0
     return Progressed(epochs, Best(graph, float("nan" if score is None else score), epoch))
 

@@ -114,8 +114,11 @@ def derive(made: Derivation, *inputs: Tensor) -> Tensor:
     return apply(partial(_forward, made), partial(_vjp, made), *inputs)
 
 
-def constants(graph: Graph, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """All constants of a graph as tensors: parameters, pinned integers, live derivations."""
+def constants(graph: Graph, params: Mapping[str, Tensor], held: bool = False) -> dict[str, Tensor]:
+    """All constants of a graph as tensors: parameters, pinned integers, live derivations.
+
+    held  a gain that is folded into weights counts as constant there: `live_norm` has its gradient
+    """
     known = dict(params)
     known.update((name, Tensor(pin.values)) for name, pin in graph.pinned.items())
     waiting = dict(graph.derived)
@@ -124,5 +127,8 @@ def constants(graph: Graph, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
         assert ready, f"derivations wait for each other: {sorted(waiting)}"
         for name in ready:
             made = waiting.pop(name)
-            known.setdefault(name, derive(made, *(known[i] for i in made.inputs)))
+            inputs = [known[i] for i in made.inputs]
+            if held and made.function == "fold_bn_weight":
+                inputs[1] = Tensor(inputs[1].data)
+            known.setdefault(name, derive(made, *inputs))
     return known

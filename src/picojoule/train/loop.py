@@ -109,7 +109,8 @@ def _epochs(state: State, done: Progressed, plan: _Plan) -> Iterator[Epoch]:
 def _epoch(state: State, plan: _Plan, number: int) -> tuple[float, Batch]:
     """One pass over the data in an order of its own; mean loss, and the first samples."""
     options, probe, losses = plan.options, None, []
-    live = number < options.freeze_statistics * plan.epochs
+    live = (number < options.freeze_statistics * plan.epochs,
+            number < options.live_statistics * plan.epochs)  # fmt: skip
     for x, y in plan.data.epoch(number):
         probe = probe or (x[:PROBE], y[:PROBE])
         part = SCHEDULES[options.schedule](
@@ -120,13 +121,15 @@ def _epoch(state: State, plan: _Plan, number: int) -> tuple[float, Batch]:
     return float(np.mean(losses)), probe
 
 
-def _step(state: State, x: Array, y: Array, rate: float, options: Options, live: bool) -> float:
+def _step(state: State, x: Array, y: Array, rate: float, options: Options,
+          live: tuple[bool, bool]) -> float:  # fmt: skip
     """One batch: forward, back, one step of the optimizer; returns the loss.
 
-    live  whether batch norm uses, and remembers, the statistics of this batch
+    live  whether batch norm uses, and remembers, the statistics of this batch: that of float
+          graphs, and that which is folded into integer layers
     """
     leaves, others = state.leaves()
-    made = forward_pass(state.model, {**others, **leaves}, x, training=live)
+    made = forward_pass(state.model, {**others, **leaves}, x, *live)
     logits = ops.scale(made.scores, options.gain)
     target = _targets(state.teacher, x, y, logits.shape[1], options)
     loss = options.loss(logits, target)

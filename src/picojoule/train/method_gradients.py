@@ -25,6 +25,10 @@ def _power_of_two(inputs: Inputs, options: Options, out: Array, g: Array) -> Gra
     return (g * out / inputs[0],)
 
 
+def _clip_step(inputs: Inputs, options: Options, out: Array, g: Array) -> Grads:
+    return (g / options["high"],)
+
+
 def _of_step(g: Array, level: Array, step: Array) -> Array:
     wide = by_row(np.asarray(step, np.float64), np.ndim(level))
     return unbroadcast(g * level, wide.shape).reshape(np.shape(step))
@@ -76,7 +80,8 @@ def _merge_lora(inputs: Inputs, options: Options, out: Array, g: Array) -> Grads
 
 
 VJPS: dict[str, Callable[[Inputs, Options, Array, Array], Grads]] = {
-    "power_of_two": _power_of_two, "tanh_levels": _tanh_levels, "ternary": _levels,
-    "binary": _levels, "ternary_step": _ternary_step, "binary_step": _binary_step,
+    "power_of_two": _power_of_two, "clip_step": _clip_step, "tanh_levels": _tanh_levels,
+    "ternary": _levels, "binary": _levels, "ternary_step": _ternary_step,
+    "binary_step": _binary_step,
     "merge_lora": _merge_lora,
 }  # fmt: skip

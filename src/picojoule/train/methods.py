@@ -15,11 +15,12 @@ import numpy as np
 from picojoule.errors import Fault, UsageError
 from picojoule.graph import Derivation, Graph
 from picojoule.graph.ops import IntConv2d, IntDense
+from picojoule.train.learned_edges import offset_name
 
 Array = np.ndarray
 TERNARY_SHARE = 0.7  # Li, Zhang, Liu 2016: 0.7 is near the optimum for normal weights
 WEIGHTS = ("lsq", "tqt", "dorefa", "ternary", "binary")
-ACTIVATIONS = ("lsq", "tqt", "pact")
+ACTIVATIONS = ("lsq", "lsq+", "tqt", "pact")
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,9 @@ def use(graph: Graph, *, weights: str = "lsq", activations: str = "lsq") -> Grap
 
     weights      'lsq'  learned steps                       'tqt'  steps that are powers of two
                  'dorefa'  tanh before rounding             'ternary', 'binary'  two bits stored
-    activations  'lsq'; 'tqt'; 'pact'  learns the largest value, not the step (its gradient is
-                 LSQ's, which adds PACT's missing rounding term)
+    activations  'lsq'; 'tqt'; 'lsq+'  also learns an offset of the integers of either sign
+                 'pact'  learns the largest value, from what is clipped alone; keep it small by
+                 `penalties.shrink(".largest", ...)`
     Raises UsageError PJ806.
     """
     faults = [
@@ -107,14 +109,28 @@ def _activation_steps(graph: Graph) -> list[str]:
 def _with_activations(graph: Graph, step: str, method: str) -> Graph:
     if method == "tqt":
         return _free_step(graph, step)
+    if method == "lsq+":
+        return _with_offset(graph, step)
     if method != "pact":
         return graph
     node = next(n for n in graph.nodes if getattr(n.op, "step_out", None) == step)
-    high = float(node.op.high - getattr(node.op, "zero", 0))
+    high = int(node.op.high - getattr(node.op, "zero", 0))
     largest = step.rsplit(".", 1)[0] + ".largest"
     value = np.asarray(graph.value(step) * high)
-    made = Derivation("times", (largest,), (("factor", 1 / high),))
+    made = Derivation("clip_step", (largest,), (("high", high),))
     return _without(graph, step).with_params({largest: value}).with_derived({step: made})
+
+
+def _with_offset(graph: Graph, step: str) -> Graph:
+    """An offset for integers of either sign that one node alone makes; others gain nothing."""
+    sharing = [n for n in graph.nodes if getattr(n.op, "step_out", None) == step]
+    op = sharing[0].op
+    if len(sharing) > 1 or not hasattr(op, "zero") or op.low >= op.zero:
+        return graph
+    if sharing[0].name == graph.output:
+        return graph
+    offset = np.asarray(-op.zero * float(graph.value(step)))
+    return graph.with_params({offset_name(sharing[0].name): offset})
 
 
 def _free_step(graph: Graph, step: str) -> Graph:

@@ -15,6 +15,7 @@ from picojoule.graph.ops import BatchNorm
 from picojoule.kernels.train_blocks import Surrogate
 from picojoule.train import spiking, tensor
 from picojoule.train.derivations import constants
+from picojoule.train.learned_edges import moved, offset_name, settled
 from picojoule.train.wiring import Flat, flatten, is_spiking
 
 Array = np.ndarray
@@ -83,14 +84,18 @@ class Pass:
 
 
 def forward_pass(
-    model: Model, params: Mapping[str, Tensor], x: Array | Events, training: bool = False
-) -> Pass:
-    """Samples to scores; `training` lets batch norm use the statistics of this batch."""
-    known = constants(model.graph, params)
+    model: Model, params: Mapping[str, Tensor], x: Array | Events, training: bool = False,
+    live_norm: bool = False,
+) -> Pass:  # fmt: skip
+    """Samples to scores; `training` lets batch norm use the statistics of this batch, and
+    `live_norm` that which is folded into integer layers."""
     if model.flat is None:
-        values = tensor.evaluate(model.graph, known, x, training)
+        graph = settled(model.graph, {name: leaf.data for name, leaf in params.items()})
+        known = constants(graph, params, held=live_norm)
+        values = tensor.evaluate(graph, known, x, training, live_norm)
         made = tensor.scores(values)
-        return Pass(model.graph, made, params, known, values.statistics, values)
+        return Pass(graph, made, params, known, values.statistics, values)
+    known = constants(model.graph, params)
     events = model.graph.encoder.events(x, model.steps)
     made, spikes = spiking.score_and_spikes(
         model.graph, model.flat, known, events, model.surrogate, model.threads
@@ -113,6 +118,7 @@ def statistics(graph: Graph) -> set[str]:
 def trainable(graph: Graph) -> tuple[str, ...]:
     """Names of parameters that training changes: those some constant needs, in store order."""
     needed = {name for node in graph.nodes for name in graph.constants(node).values()}
+    needed |= {offset_name(node.name) for node in moved(graph)}
     needed |= {name for made in graph.derived.values() for name in made.inputs}
     fixed = statistics(graph) | {"input.step"} | set(graph.pinned)
     fixed |= {n for n, a in graph.params.items() if is_step(n) and not np.all(a > 0)}

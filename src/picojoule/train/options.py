@@ -66,6 +66,9 @@ class Options:
     momentum      of the running statistics of batch norm
     freeze_statistics
                   part of the epochs after which they stay, and normalize training too
+    live_statistics
+                  part of the epochs in which batch norm that is folded into a quantized graph
+                  uses, and remembers, those of each batch; then they are frozen
     fixed         names of parameters that stay as they are
     patience      epochs without a better validation accuracy, then training stops
     checkpoint    a file that holds all of training after each epoch; `resume` goes on from it
@@ -90,6 +93,7 @@ class Options:
     step_lr: float = 1.0
     momentum: float = 0.1
     freeze_statistics: float = 1.0
+    live_statistics: float = 0.0
     fixed: tuple[str, ...] = ()
     patience: int | None = None
     checkpoint: str | Path | None = None

@@ -15,6 +15,7 @@ from picojoule.graph.ops import BatchNorm, Conv, Dense, Flatten, IntDense, MaxPo
 from picojoule.passes.search_steps import start_step
 from picojoule.train import tensor
 from picojoule.train.derivations import constants
+from picojoule.train.learned_edges import changed, moved, offset_name, settled
 from picojoule.train.methods import layers
 from picojoule.train.model import samples_of
 
@@ -189,14 +190,57 @@ def recalibrate(live: Graph, x: Array, *, method: str, share: float = 0.999) -> 
     return live
 
 
+def choose_offsets(live: Graph, x: Array) -> Graph:
+    """A live graph of LSQ+ whose steps and offsets fit what each edge holds on samples x.
+
+    Of ranges between two quantiles, and of what there was, the one of least squared error.
+    """
+    x = samples_of(live, x)
+    for node in list(moved(live)):
+        op = live[node.name].op
+        values = _before_clipping(live, live[node.name], x).reshape(-1)
+        step, offset = float(live.params[op.step_out]), float(live.params[offset_name(node.name)])
+        choices = [(step, offset), *_ranges(values, op.low, op.high)]
+        step, offset = min(choices, key=lambda c: _error(values, *c, op.low, op.high))
+        chosen = {op.step_out: np.asarray(step), offset_name(node.name): np.asarray(offset)}
+        live = settled(live.with_params(chosen))
+    return live
+
+
+def _ranges(values: Array, low: int, high: int) -> Iterator[tuple[float, float]]:
+    """(step, offset) of ranges that leave out few values, and hold 0."""
+    for share in (0.0, 0.001, 0.005, 0.02):
+        ends = np.quantile(values, (share, 1 - share))
+        least, most = min(float(ends[0]), 0.0), max(float(ends[1]), 0.0)
+        if most > least:
+            step = (most - least) / (high - low)
+            yield step, least - low * step
+
+
+def _error(values: Array, step: float, offset: float, low: int, high: int) -> float:
+    zero = np.clip(np.rint(-offset / step), low, high)
+    level = np.clip(np.rint(values / step) + zero, low, high) - zero
+    return float(np.mean((values - step * level) ** 2))
+
+
 def _before_clipping(live: Graph, node: Node, x: Array) -> Array:
-    """Real values of a layer: from a graph in which it has all the room of 16 bits."""
+    """Real values of a node: from a graph, up to it, in which it has all the room of 16 bits."""
     wide, step = 1 << 15, node.op.step_out
-    room = replace(node.op, low=node.op.zero + (0 if node.op.low == node.op.zero else -wide),
-                   high=node.op.zero + wide - 1)  # fmt: skip
-    factor = (node.op.high - node.op.zero) / (wide / 16)
+    low = node.op.zero + (0 if node.op.low == node.op.zero else -wide)
+    factor = (node.op.high - node.op.low) / (wide / 16)
     fine = np.asarray(live.params[step] * factor)
-    open_graph = live.swap(node.name, room).with_params({step: fine})
-    known = constants(open_graph, {n: Tensor(a) for n, a in open_graph.params.items()})
-    values = tensor.evaluate(open_graph, known, x, training=False)
+    graph = replace(live, nodes=tuple(_up_to(live, node.name)), output=node.name)
+    graph = changed(graph, node.name, low=low, high=node.op.zero + wide - 1)
+    graph = graph.with_params({step: fine})
+    known = constants(graph, {n: Tensor(a) for n, a in graph.params.items()})
+    values = tensor.evaluate(graph, known, x, training=False)
     return (values.of[node.name].data.astype(np.float64) - node.op.zero) * float(fine)
+
+
+def _up_to(graph: Graph, name: str) -> list[Node]:
+    """A node and all that it needs, in the graph's order."""
+    needed = {name}
+    for earlier in reversed(graph.order):
+        if earlier in needed:
+            needed.update(graph[earlier].inputs)
+    return [node for node in graph.nodes if node.name in needed]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from picojoule.errors import Fault, TrainError
 from picojoule.fixed.contract import Events
 from picojoule.fixed.profile import SPIKING, SpikingProfile
 from picojoule.grad.tape import Tensor, apply, unbroadcast
@@ -25,6 +26,8 @@ from picojoule.kernels.train_blocks import (
     run_integer,
     run_real,
 )
+from picojoule.kernels.train_eventprop import run_eventprop
+from picojoule.kernels.train_moments import run_moments
 from picojoule.kernels.train_spiking import (
     OFFSET,
     ROWS,
@@ -34,7 +37,7 @@ from picojoule.kernels.train_spiking import (
     Wiring,
     effective_weights,
 )
-from picojoule.train.wiring import Flat
+from picojoule.train.wiring import Flat, with_delays
 
 Array = np.ndarray
 Places = list[tuple[int, int]]
@@ -48,12 +51,14 @@ class Asked:
     """Gradients that arrive at a pass.
 
     g_spikes (B, T, outputs) of the output's spikes; g_levels (B, outputs) of its final voltages
-    in thresholds; g_count (B, P) of how often each population spiked
+    in thresholds; g_count (B, P) of how often each population spiked; g_delay (G,): where those
+    of delays are written, if any are asked for
     """
 
     g_spikes: Array
     g_levels: Array
     g_count: Array
+    g_delay: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,15 +134,20 @@ def score(
 
 def score_and_spikes(
     graph: Graph, flat: Flat, constants: Mapping[str, Tensor], events: Events,
-    surrogate: Surrogate, threads: int | None = None,
+    surrogate: Surrogate, threads: int | None = None, delays: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """(score of each class, spikes of each population), both (samples, ...) float.
 
     Both are differentiable in all constants: a price of spikes can be part of the loss.
     A threshold that only measures final voltages is a unit: it has no gradient from them.
+    delays (G,), real, take the place of those of the groups: rounded, their gradient is that of
+    a step more and one less.
     """
     names, places = places_of(graph, flat)
     inputs = [constants[name] for name in names]
+    if delays is not None:
+        flat = with_delays(flat, delays.data)
+        inputs.append(delays)
     if flat.integer:
         steps = [constants[graph[name].op.step].data for name in flat.populations]
         step = spread_neurons(flat, steps, np.float64)
@@ -147,8 +157,9 @@ def score_and_spikes(
     else:
         forward = partial(run_float, flat, places, events, threads)
         vjp = partial(_float_back, flat, places, events, surrogate, threads)
-    counted = partial(_counted, flat, graph.readout.start, forward)
-    both = apply(counted, partial(_from_counts, flat, graph.readout.start, vjp), *inputs)
+    counted = partial(_counted, flat, graph.readout.start, len(names), forward)
+    back = partial(_from_counts, flat, graph.readout.start, vjp)
+    both = apply(counted, back, *inputs)
     classes = both.shape[1] - len(flat.populations)
     return _columns(both, 0, classes), _columns(both, classes, both.shape[1])
 
@@ -162,9 +173,10 @@ def _columns(x: Tensor, start: int, stop: int) -> Tensor:
     return apply(lambda a: (np.ascontiguousarray(a[:, start:stop]), a.shape), vjp, x)
 
 
-def _counted(flat: Flat, start: int, forward: Any, *arrays: Array) -> tuple[Array, Any]:
-    """Scores, and beside them how often each population spiked."""
-    done = forward(*arrays)
+def _counted(flat: Flat, start: int, known: int, forward: Any, *arrays: Array) -> tuple[Array, Any]:
+    """Scores, and beside them how often each population spiked; delays may follow `known`."""
+    done = forward(*arrays[:known])
+    delay = arrays[known] if len(arrays) > known else None
     raster = spikes(flat.wiring, done.record)[:, start:]
     dtype = done.weight.dtype if done.weight.dtype.kind == "f" else np.float32
     found = raster.sum(1, dtype=dtype)
@@ -174,11 +186,11 @@ def _counted(flat: Flat, start: int, forward: Any, *arrays: Array) -> tuple[Arra
         v = done.record.final_voltage(answer)
         found = (v / np.maximum(done.neurons.v_th[answer], TINY)).astype(dtype)
     counts = done.record.counts(len(flat.populations)).astype(dtype)
-    return np.concatenate([found, counts], 1), (done, [a.shape for a in arrays], silent)
+    return np.concatenate([found, counts], 1), (done, [a.shape for a in arrays], silent, delay)
 
 
 def _from_counts(flat: Flat, start: int, vjp: Any, saved: Any, g: Array) -> tuple[Array, ...]:
-    done, shapes, silent = saved
+    done, shapes, silent, delay = saved
     samples, steps = done.record.u.shape[:2]
     classes = g.shape[1] - len(flat.populations)
     g_score, g_count = g[:, :classes], np.ascontiguousarray(g[:, classes:])
@@ -186,7 +198,9 @@ def _from_counts(flat: Flat, start: int, vjp: Any, saved: Any, g: Array) -> tupl
     if not silent:
         g_spikes[:, start:] = g_score[:, None, :]
     g_levels = g_score if silent else np.zeros_like(g_score)
-    return vjp(done, shapes, Asked(g_spikes, g_levels, g_count))
+    g_delay = None if delay is None else np.zeros_like(delay)
+    found = vjp(done, shapes, Asked(g_spikes, g_levels, g_count, g_delay))
+    return found if g_delay is None else (*found, g_delay)
 
 
 def run_float(
@@ -209,7 +223,7 @@ def _float_back(
     g_final = asked.g_levels / np.maximum(done.neurons.v_th[flat.wiring.answer], TINY)
     g_weight, g_neuron = run_backward(
         flat.wiring, events, done.weight, done.neurons, done.record, surrogate, asked.g_spikes,
-        g_final, threads, asked.g_count,
+        g_final, threads, asked.g_count, asked.g_delay,
     )  # fmt: skip
     g_neuron[:2] *= -1
     return tuple(
@@ -227,6 +241,63 @@ def _part(
         return g_weight[at : at + rows * columns].reshape(rows, columns).T
     start, stop = wiring.populations[where]
     return unbroadcast(g_neuron[row, start:stop], shape)
+
+
+# ------------------------------------------------------------------------- continuous time
+
+
+def first_moments(
+    graph: Graph, flat: Flat, constants: Mapping[str, Tensor], events: Events,
+    threads: int | None = None,
+) -> Tensor:  # fmt: skip
+    """When each output first spikes, (samples, outputs) in steps; the last step if it never does.
+
+    Of the network in continuous time, with the exact gradients of EventProp for weights,
+    thresholds and biases of neurons, as long as no spike comes or goes; decays are taken as
+    given.  Raises TrainError PJ704 for integers, biases of synapses, and what `run_moments` lists.
+    """
+    names, places = places_of(graph, flat)
+    faults = [
+        Fault("PJ704", "biases of synapses have no moments", where=f"node {node!r}",
+              fix="give the neurons a bias instead")
+        for node in flat.synapses if getattr(graph[node].op, "bias", None) is not None
+    ]  # fmt: skip
+    if flat.integer:
+        faults.append(Fault("PJ704", "integers are computed in steps, without moments between",
+                            fix="take the float graph"))  # fmt: skip
+    if faults:
+        raise TrainError(faults)
+    forward = partial(_moments, flat, places, events, threads)
+    return apply(forward, partial(_moments_back, flat, places, threads),
+                 *(constants[name] for name in names))  # fmt: skip
+
+
+def _moments(
+    flat: Flat, places: Places, events: Events, threads: int | None, *arrays: Array
+) -> tuple[Array, Any]:
+    weights, rows = _sorted_out(flat, places, arrays)
+    weight = flat_weights(weights, np.float64)
+    decay_u, decay_v, v_th, bias = (spread_neurons(flat, row, np.float64) for row in rows[:4])
+    neurons = Neurons(1 - decay_u, 1 - decay_v, v_th, bias)
+    moments = run_moments(flat.wiring, events, weight, neurons, threads)
+    times, which = moments.first(flat.wiring.answer)
+    saved = (weight, neurons, moments, which, [a.shape for a in arrays], weights[0].dtype)
+    return times.astype(weights[0].dtype), saved
+
+
+def _moments_back(
+    flat: Flat, places: Places, threads: int | None, saved: Any, g: Array
+) -> tuple[Array, ...]:
+    weight, neurons, moments, which, shapes, dtype = saved
+    g_time = np.zeros(moments.time.size)
+    g_time[which[which >= 0]] = g[which >= 0]
+    found = run_eventprop(flat.wiring, weight, neurons, moments, g_time, threads)
+    none = np.zeros(flat.wiring.neurons)
+    g_neuron = np.stack([none, none, found.v_th, found.bias])
+    return tuple(
+        _part(flat.wiring, found.weight, g_neuron, place, shape).astype(dtype)
+        for place, shape in zip(places, shapes)
+    )
 
 
 # ------------------------------------------------------------------------------- integers

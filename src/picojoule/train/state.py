@@ -11,6 +11,7 @@ from picojoule.grad.optimize import OPTIMIZERS, Layout, Optimizer, follow, layou
 from picojoule.grad.tape import Tensor
 from picojoule.graph import Graph
 from picojoule.graph.ops import INTEGER_OPS, IntCuba
+from picojoule.train.learned_edges import settled
 from picojoule.train.model import Model, is_step, prepare, trainable
 from picojoule.train.options import Options
 
@@ -40,7 +41,7 @@ class State:
     def graph(self, flat: Array) -> Graph:
         """The graph with parameters from a flat buffer."""
         real = {n: real_of(n, v).copy() for n, v in self.layout.unpack(flat).items()}
-        return self.model.graph.with_params({**real, **self.measured})
+        return settled(self.model.graph.with_params({**real, **self.measured}))
 
     def chosen(self, options: Options) -> Array:
         """The parameters that are worth keeping: the running average where there is one."""

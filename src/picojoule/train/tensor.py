@@ -29,7 +29,9 @@ from picojoule.graph.ops import (
     Softmax,
 )
 from picojoule.kernels.tensor import add_array, int_matmul, requantize_array
-from picojoule.train.derivations import lsq_scale, step_gradient
+from picojoule.train.derivations import step_gradient
+from picojoule.train.learned_edges import gradients, is_pact, learned
+from picojoule.train.live_norm import folded, normalized
 from picojoule.train.tensor_image import IMAGE_RULES, widen
 
 Array = np.ndarray
@@ -42,12 +44,14 @@ class Values:
     """Results of all nodes for one batch.
 
     training    whether batch norm normalizes by this batch
+    live_norm   whether batch norm that is folded into integer layers does
     statistics  mean and (unbiased) variance of this batch, by parameter name
     """
 
     graph: Graph
     constants: Mapping[str, Tensor]
     training: bool = False
+    live_norm: bool = False
     of: dict[str, Tensor] = field(default_factory=dict)
     statistics: dict[str, Array] = field(default_factory=dict)
 
@@ -55,9 +59,12 @@ class Values:
         return self.constants[getattr(node.op, where)]
 
 
-def evaluate(graph: Graph, constants: Mapping[str, Tensor], x: Array, training: bool) -> Values:
+def evaluate(
+    graph: Graph, constants: Mapping[str, Tensor], x: Array, training: bool,
+    live_norm: bool = False,
+) -> Values:  # fmt: skip
     """Run samples x (n, *shape) through a tensor graph.  Raises TrainError PJ704."""
-    values = Values(graph, constants, training)
+    values = Values(graph, constants, training, live_norm)
     for name in graph.order:
         node = graph[name]
         if isinstance(node.op, Input):
@@ -69,6 +76,10 @@ def evaluate(graph: Graph, constants: Mapping[str, Tensor], x: Array, training: 
                 "PJ704", f"{type(node.op).__name__} cannot be trained without spikes",
                 where=f"node {name!r}",
             ))  # fmt: skip
+        norm = folded(graph, node) if live_norm else None
+        if norm is not None:
+            values.of[name] = normalized(values, node, norm, values.of[node.inputs[0]])
+            continue
         values.of[name] = rule(values, node, *(values.of[i] for i in node.inputs))
     values.of[graph.output] = widen(values.of[graph.output])
     return values
@@ -127,8 +138,8 @@ def _int_dense(values: Values, node: Node, x: Tensor) -> Tensor:
         return apply(forward, partial(_accumulate_vjp, op.zero_in, step_in, step_w), *inputs)
     made = [values.constant(node, f).data for f in ("multiplier", "exponent")]
     forward = partial(requantized, op, made[0], made[1])
-    vjp = partial(_requantized_vjp, op, step_in, step_w)
-    return apply(forward, vjp, *inputs, values.constant(node, "step_out"))
+    vjp = partial(_requantized_vjp, op, step_in, step_w, is_pact(values, node))
+    return apply(forward, vjp, *inputs, *learned(values, node))
 
 
 def accumulate(zero_in: int, x: Array, weight: Array, bias: Array) -> tuple[Array, Any]:
@@ -147,52 +158,57 @@ def _accumulate_vjp(zero_in: int, step_in: Array, step_w: Array, saved: Any, g: 
 
 def requantized(
     op: IntDense, multiplier: Array, exponent: Array, x: Array, weight: Array, bias: Array,
-    step_out: Array,
+    *edge: Array,
 ) -> tuple[Array, Any]:  # fmt: skip
-    """Integers (n, out) in low..high; keeps the accumulators for the gradient."""
+    """Integers (n, out) in low..high; keeps the accumulators for the gradient.
+
+    edge  what the result's integers learn: their step, and perhaps an offset
+    """
     acc = int_matmul(x, weight, bias, op.zero_in)
     shape = (len(weight),)
     multiplier, exponent = np.broadcast_to(multiplier, shape), np.broadcast_to(exponent, shape)
     out = requantize_array(acc, multiplier, exponent, op.zero, op.low, op.high)
-    return out, (x, weight, acc, out, step_out)
+    return out, (x, weight, acc, out, edge)
 
 
-def _requantized_vjp(op: IntDense, step_in: Array, step_w: Array, saved: Any, g: Array) -> Grads:
-    x, weight, acc, out, step_out = saved
-    exact = acc * (np.asarray(step_in) * step_w / step_out)
-    level = out - op.zero
-    g, of_step = _through(op, g, level, exact)
+def _requantized_vjp(
+    op: IntDense, step_in: Array, step_w: Array, pact: bool, saved: Any, g: Array
+) -> Grads:
+    x, weight, acc, out, edge = saved
+    exact = acc * (np.asarray(step_in) * step_w / edge[0])
+    g, of_edge = _through(op, g, out, exact, len(edge), pact)
     grads = _accumulate_vjp(op.zero_in, step_in, step_w, (x, weight), g)
-    return *grads, of_step
+    return *grads, *of_edge
 
 
-def _through(op: IntDense | IntAdd, g: Array, level: Array, exact: Array) -> tuple[Array, Array]:
-    """Straight through the rounding where nothing was clipped; LSQ gradient of the step."""
+def _through(
+    op: IntDense | IntAdd, g: Array, out: Array, exact: Array, count: int, pact: bool
+) -> tuple[Array, tuple[Array, ...]]:
+    """Straight through the rounding where nothing was clipped; what the edge learns."""
     inside = (exact >= op.low - op.zero) & (exact <= op.high - op.zero)
-    scale = lsq_scale(level[0].size, op.high - op.zero)
-    of_step = np.asarray(step_gradient(g, level, exact, inside).sum() * scale)
-    return g * inside, of_step
+    of_step = float(step_gradient(g, out - op.zero, exact, inside).sum())
+    return g * inside, gradients(op, count, pact, of_step, g, g * inside, out)
 
 
 def _int_add(values: Values, node: Node, a: Tensor, b: Tensor) -> Tensor:
     op = node.op
     steps = [values.constant(node, f).data for f in ("step_a", "step_b")]
     forward = partial(added, op, values.constant(node, "scaling").data)
-    vjp = partial(_added_vjp, op, steps[0], steps[1])
-    return apply(forward, vjp, a, b, values.constant(node, "step_out"))
+    vjp = partial(_added_vjp, op, steps[0], steps[1], is_pact(values, node))
+    return apply(forward, vjp, a, b, *learned(values, node))
 
 
-def added(op: IntAdd, scaling: Array, a: Array, b: Array, step_out: Array) -> tuple[Array, Any]:
+def added(op: IntAdd, scaling: Array, a: Array, b: Array, *edge: Array) -> tuple[Array, Any]:
     """Integers in low..high: the sum of two edges."""
     out = add_array(a, b, op.zero_a, op.zero_b, op.left_shift, scaling, op.zero, op.low, op.high)
-    return out, (a, b, out, step_out)
+    return out, (a, b, out, edge)
 
 
-def _added_vjp(op: IntAdd, step_a: Array, step_b: Array, saved: Any, g: Array) -> Grads:
-    a, b, out, step_out = saved
-    exact = ((a - np.int64(op.zero_a)) * step_a + (b - np.int64(op.zero_b)) * step_b) / step_out
-    g, of_step = _through(op, g, out - op.zero, exact)
-    return (g if step_a else None), (g if step_b else None), of_step
+def _added_vjp(op: IntAdd, step_a: Array, step_b: Array, pact: bool, saved: Any, g: Array) -> Grads:
+    a, b, out, edge = saved
+    exact = ((a - np.int64(op.zero_a)) * step_a + (b - np.int64(op.zero_b)) * step_b) / edge[0]
+    g, of_edge = _through(op, g, out, exact, len(edge), pact)
+    return (g if step_a else None), (g if step_b else None), *of_edge
 
 
 def _real_scores(factor: Array, acc: Array) -> tuple[Array, Any]:

@@ -45,7 +45,8 @@ from picojoule.kernels.tensor_image import (
     through_places,
 )
 from picojoule.kernels.window import Window
-from picojoule.train.derivations import lsq_scale, step_gradient
+from picojoule.train.derivations import step_gradient
+from picojoule.train.learned_edges import gradients, is_pact, learned
 
 Array = np.ndarray
 Grads = tuple[Array | None, ...]
@@ -136,29 +137,30 @@ def _int_conv(values: Any, node: Node, x: Tensor) -> Tensor:
     names = ("multiplier", "exponent", "step_in", "step_w")
     numbers = [np.asarray(values.constant(node, name).data) for name in names]
     dtype = narrow(op)
-    inputs = [x, *(values.constant(node, name) for name in ("weight", "bias", "step_out"))]
+    inputs = [x, *(values.constant(node, name) for name in ("weight", "bias"))]
     return apply(
-        partial(convolved, op, numbers, dtype), partial(_convolved_vjp, op, numbers, x.wants),
-        *inputs,
+        partial(convolved, op, numbers, dtype),
+        partial(_convolved_vjp, op, numbers, x.wants, is_pact(values, node)),
+        *inputs, *learned(values, node),
     )  # fmt: skip
 
 
 def convolved(
     op: IntConv2d, numbers: list[Array], dtype: Any, x: Array, weight: Array, bias: Array,
-    step_out: Array,
+    *edge: Array,
 ) -> tuple[Array, Any]:  # fmt: skip
     """Integers (n, rows, columns, out) in low..high (rules T9 and T6).
 
     numbers: multiplier, exponent, step_in, step_w; keeps the accumulators for the gradient
     """
     window = Window(dilation=op.dilation, **_window(op))
-    wide = shifted(x, op.zero_in, carrier_of(_reach(x, op.zero_in), weight, bias))
+    wide = shifted(x, op.zero_in, carrier_of(reach(x, op.zero_in), weight, bias))
     acc = conv_int(wide, weight, bias, window, op.groups)
     out = requantize_places(acc, *numbers[:2], op.zero, op.low, op.high, dtype)
-    return out, (wide, weight, acc, out, step_out)
+    return out, (wide, weight, acc, out, edge)
 
 
-def _reach(x: Array, zero: int) -> int:
+def reach(x: Array, zero: int) -> int:
     """Largest |x - zero|: of the type where it is narrow, for that costs nothing."""
     if x.dtype.itemsize == 1:
         info = np.iinfo(x.dtype)
@@ -167,25 +169,27 @@ def _reach(x: Array, zero: int) -> int:
 
 
 def _convolved_vjp(
-    op: IntConv2d, numbers: list[Array], wants_x: bool, saved: Any, g: Array
+    op: IntConv2d, numbers: list[Array], wants_x: bool, pact: bool, saved: Any, g: Array
 ) -> Grads:
-    """Gradients with respect to the reals that x, weight and bias stand for, and of step_out."""
-    wide, weight, acc, out, step_out = saved
+    """Gradients with respect to the reals that x, weight and bias stand for, and of the edge."""
+    wide, weight, acc, out, edge = saved
     step_in, step_w = numbers[2], np.broadcast_to(numbers[3], (op.features,))
-    g, of_step = _through(op, g, out, acc, step_in * step_w / step_out)
+    g, of_edge = _through(op, g, out, acc, step_in * step_w / edge[0], len(edge), pact)
     real = (weight * step_w.reshape(-1, 1, 1, 1)).astype(np.float32)
     window = Window(dilation=op.dilation, **_window(op))
     made = convolution_gradients(
         g, wide.astype(np.float32, copy=False), real, window, groups=op.groups, wants_x=wants_x
     )
-    return made.x, made.weight * np.float32(step_in), made.bias, of_step
+    return made.x, made.weight * np.float32(step_in), made.bias, *of_edge
 
 
-def _through(op: Any, g: Array, out: Array, acc: Array, factor: Array) -> tuple[Array, Array]:
-    """Straight through the rounding where nothing was clipped; LSQ gradient of the step."""
+def _through(
+    op: Any, g: Array, out: Array, acc: Array, factor: Array, count: int, pact: bool
+) -> tuple[Array, tuple[Array, ...]]:
+    """Straight through the rounding where nothing was clipped; what the edge learns."""
     factor = np.broadcast_to(np.asarray(factor, np.float64), acc.shape[-1:])
     inside, of_step = through_places(acc, out, g, factor, op.zero, op.low, op.high)
-    return inside, np.asarray(of_step * lsq_scale(out[0].size, op.high - op.zero))
+    return inside, gradients(op, count, pact, of_step, g, inside, out)
 
 
 def _int_max_pool(values: Any, node: Node, x: Tensor) -> Tensor:
@@ -211,51 +215,52 @@ def _int_average_pool(values: Any, node: Node, x: Tensor) -> Tensor:
     names = ("multiplier", "exponent", "step_in")
     numbers = [np.asarray(values.constant(node, name).data) for name in names]
     dtype = narrow(op)
-    return apply(partial(averaged, op, numbers, dtype), partial(_averaged_vjp, op, numbers[2]),
-                 x, values.constant(node, "step_out"))  # fmt: skip
+    vjp = partial(_averaged_vjp, op, numbers[2], is_pact(values, node))
+    return apply(partial(averaged, op, numbers, dtype), vjp, x, *learned(values, node))
 
 
 def averaged(
-    op: IntAveragePool, numbers: list[Array], dtype: Any, x: Array, step_out: Array
+    op: IntAveragePool, numbers: list[Array], dtype: Any, x: Array, *edge: Array
 ) -> tuple[Array, Any]:
     """Integers in low..high (rules T11 and T6); numbers: multiplier, exponent, step_in."""
     window = Window(**_window(op))
     counts = window_counts(window, x.shape[1], x.shape[2], False)[..., None]
     acc = sum_pool(x, window, np.int32) - np.int32(op.zero_in) * counts.astype(np.int32)
     out = requantize_places(acc, *numbers[:2], op.zero, op.low, op.high, dtype)
-    return out, (x.shape, acc, out, step_out)
+    return out, (x.shape, acc, out, edge)
 
 
-def _averaged_vjp(op: IntAveragePool, step_in: Array, saved: Any, g: Array) -> Grads:
-    shape, acc, out, step_out = saved
+def _averaged_vjp(op: IntAveragePool, step_in: Array, pact: bool, saved: Any, g: Array) -> Grads:
+    shape, acc, out, edge = saved
     elements = op.kernel[0] * op.kernel[1]
-    g, of_step = _through(op, g, out, acc, step_in / (elements * step_out))
-    return sum_pool_gradient(g / np.float32(elements), Window(**_window(op)), shape), of_step
+    g, of_edge = _through(op, g, out, acc, step_in / (elements * edge[0]), len(edge), pact)
+    return sum_pool_gradient(g / np.float32(elements), Window(**_window(op)), shape), *of_edge
 
 
 def _int_lookup(values: Any, node: Node, x: Tensor) -> Tensor:
     op = node.op
     step_in, table = values.constant(node, "step_in").data, values.constant(node, "table").data
     dtype = narrow(op)
-    return apply(partial(looked_up, op, table.astype(dtype)), partial(_looked_up_vjp, op, step_in),
-                 x, values.constant(node, "step_out"))  # fmt: skip
+    vjp = partial(_looked_up_vjp, op, step_in, is_pact(values, node))
+    return apply(partial(looked_up, op, table.astype(dtype)), vjp, x, *learned(values, node))
 
 
-def looked_up(op: IntLookup, table: Array, x: Array, step_out: Array) -> tuple[Array, Any]:
+def looked_up(op: IntLookup, table: Array, x: Array, *edge: Array) -> tuple[Array, Any]:
     """Integers table[x - first] (rule T12)."""
     out = table[x.astype(np.int64) - op.first]
-    return out, (x, out, step_out)
+    return out, (x, out, edge)
 
 
-def _looked_up_vjp(op: IntLookup, step_in: Array, saved: Any, g: Array) -> Grads:
-    x, out, step_out = saved
+def _looked_up_vjp(op: IntLookup, step_in: Array, pact: bool, saved: Any, g: Array) -> Grads:
+    x, out, edge = saved
     real = (x.astype(np.float64) - op.zero_in) * step_in
     y = ELEMENT_FUNCTIONS[op.function](real, op.argument)
-    exact, level = y / step_out, out.astype(np.float64) - op.zero
+    exact, level = y / edge[0], out.astype(np.float64) - op.zero
     inside = (exact >= op.low - op.zero) & (exact <= op.high - op.zero)
-    scale = lsq_scale(out[0].size, op.high - op.zero)
-    of_step = np.asarray(step_gradient(g, level, exact, inside).sum() * scale)
-    return (g * inside * SLOPES[op.function](real, y, op.argument)).astype(g.dtype), of_step
+    of_step = float(step_gradient(g, level, exact, inside).sum())
+    of_edge = gradients(op, len(edge), pact, of_step, g, g * inside, out)
+    slope = SLOPES[op.function](real, y, op.argument)
+    return (g * inside * slope).astype(g.dtype), *of_edge
 
 
 def _widened(x: Array) -> tuple[Array, Any]:

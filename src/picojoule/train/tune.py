@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from picojoule.errors import CheckError, Fault, TrainError
+from picojoule.errors import CheckError, Fault, TrainError, UsageError
 from picojoule.graph import Graph
 from picojoule.passes import check, freeze, lower, quantize, schedule_delays
 from picojoule.program import Program
 from picojoule.sim.run import run
 from picojoule.target import Target
+from picojoule.train import methods
 from picojoule.train.batches import check_data
 from picojoule.train.evaluate import evaluate_outputs
 from picojoule.train.loop import fit
 from picojoule.train.model import samples_of
 from picojoule.train.options import Options, Progress
+from picojoule.train.post_training import choose_offsets
 from picojoule.train.wiring import is_spiking
 
 Array = np.ndarray
@@ -26,11 +28,13 @@ def finetune(
     graph: Graph, target: Target, x: Array, y: Array, *, bits: int | None,
     activation_bits: int | None = None, epochs: int, batch: int = 64, lr: float = 1e-3,
     seed: int = 0, validation: tuple[Array, Array] | None = None,
-    callback: Progress | None = None, options: Options | None = None,
+    callback: Progress | None = None, options: Options | None = None, weights: str = "lsq",
+    activations: str = "lsq",
 ) -> tuple[Graph, Program]:  # fmt: skip
     """Quantize a float graph for a target, train it in integers, freeze it and compile it.
 
     bits, activation_bits  of all layers, first and last included; the input keeps 8
+    weights, activations   how they are quantized on a tensor machine: `methods.use`
     The integers of the live graph, of the frozen one and of the Program are the same: all run
     on a batch, and TrainError PJ703 names what differs.
     Raises CheckError where the network does not fit the target, and what `fit` raises.
@@ -42,6 +46,7 @@ def finetune(
     if faults:
         raise CheckError(faults)
     live = start_quantized(graph, target, x, bits=bits, activation_bits=activation_bits)
+    live = with_methods(live, x, weights, activations)
     live = fit(live, x, y, epochs=epochs, batch=batch, lr=lr, seed=seed, validation=validation,
                callback=callback, options=options or usual(live))  # fmt: skip
     frozen = freeze(live)
@@ -56,6 +61,17 @@ def usual(graph: Graph) -> Options:
     if not is_spiking(graph):
         return Options(smoothing=0.1)
     return Options(smoothing=0.1, gain=0.5, step_lr=0.0, neuron_lr=0.0)
+
+
+def with_methods(live: Graph, x: Array, weights: str, activations: str) -> Graph:
+    """A live graph quantized by other methods than LSQ.  Raises UsageError PJ806."""
+    if (weights, activations) == ("lsq", "lsq"):
+        return live
+    if is_spiking(live):
+        what = f"weights={weights!r}, activations={activations!r} are for networks without spikes"
+        raise UsageError(Fault("PJ806", what, fix="'lsq' for both"))
+    live = methods.use(live, weights=weights, activations=activations)
+    return choose_offsets(live, x[:CALIBRATE]) if activations == "lsq+" else live
 
 
 def start_quantized(

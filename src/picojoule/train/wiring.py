@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from picojoule.fixed.profile import SPIKING
 from picojoule.graph import Graph, Node
 from picojoule.graph.ops import CubaLif, Delay, Dense, Flatten, Input, IntCuba, IntSynapse
 from picojoule.graph.types import Op
-from picojoule.kernels.train_spiking import Wiring
+from picojoule.kernels.train_spiking import DELAY, SOURCE, TARGET, Wiring
 
 SYNAPSES = (Dense, IntSynapse)
 NEURONS = (CubaLif, IntCuba)
@@ -139,3 +139,54 @@ def _table(graph: Graph, groups: list[_Group], names: tuple[str, ...]) -> np.nda
         rows.append([source, names.index(group.target), group.delay, offset, n_in, n_out])
         offset += n_in * n_out
     return np.array(rows, np.int64).reshape(-1, 6)
+
+
+# ---------------------------------------------------------------------------------- delays
+
+
+def with_delays(flat: Flat, delays: np.ndarray) -> Flat:
+    """The same network with delays (G,) of its groups, real, rounded to whole steps.
+
+    A group from the same or a later population keeps a step at least.
+    """
+    groups = flat.wiring.groups.copy()
+    groups[:, DELAY] = np.maximum(np.rint(delays), groups[:, SOURCE] >= groups[:, TARGET])
+    return replace(flat, wiring=replace(flat.wiring, groups=groups))
+
+
+def write_delays(graph: Graph, flat: Flat) -> Graph:
+    """The float graph with the delays of a flat network, as Delay nodes before its synapses.
+
+    Populations that are only driven through delays may change places in the order of the graph.
+    Raises TrainError PJ704 where a delay that lies behind synapses would have to shrink.
+    """
+    wanted = dict(zip(flat.synapses, flat.wiring.groups[:, DELAY].tolist()))
+    now = flatten(graph)
+    for name, steps in zip(now.synapses, now.wiring.groups[:, DELAY].tolist()):
+        if steps != wanted[name]:
+            graph = _delayed(graph, name, wanted[name] - steps)
+    return graph
+
+
+def _delayed(graph: Graph, synapse: str, more: int) -> Graph:
+    """Synapses `synapse` with `more` steps of delay before them, less if negative."""
+    source, chain = graph[synapse].inputs[0], []
+    while isinstance(graph[source].op, Delay):
+        chain.append(source)
+        more += graph[source].op.steps
+        source = graph[source].inputs[0]
+    if more < 0:
+        raise TrainError(Fault(
+            "PJ704", f"a delay behind the synapses cannot shrink by {-more}",
+            where=f"node {synapse!r}", fix="put the Delay before the synapses",
+        ))  # fmt: skip
+    if more:
+        name = f"{synapse}.delay"
+        while name in graph:
+            name += "'"
+        graph = graph.add(Node(name=name, op=Delay(steps=more), inputs=(source,)))
+        source = name
+    graph = graph.swap(synapse, graph[synapse].op, (source,))
+    for name in chain:
+        graph = graph if graph.readers(name) else graph.bypass(name)
+    return graph
