@@ -8,7 +8,7 @@ import pytest
 from picojoule.errors import GraphError
 from picojoule.fixed.contract import Encoder
 from picojoule.graph import Graph, Node
-from picojoule.graph.faults import verify
+from picojoule.graph.faults import infer, verify
 from picojoule.graph.interpret import interpret
 from picojoule.graph.ops import (
     AveragePool,
@@ -125,3 +125,16 @@ def test_geometry_survives_its_text():
               dilation=(3, 1), groups=2)  # fmt: skip
     graph = one(op, {"w": np.ones((1, 1, 2, 1))})
     assert parse(text(graph), graph.params) == graph
+
+
+def test_a_concatenation_is_typed_by_all_its_inputs_in_any_order_of_nodes():
+    nodes = (
+        Node("y", GlobalAveragePool(), ("both",)),
+        Node("both", Concat(), ("twice", "input")),
+        Node("twice", Concat(), ("input", "input")),
+        Node("input", Input(shape=SHAPE)),
+    )
+    graph = Graph("four", nodes, "y", Encoder(kind="affine", shape=SHAPE))
+    verify(graph)
+    for types in (graph.types, infer(graph)[0]):
+        assert types["both"].shape == (3, 4, 6) and types["y"].size == 6

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from picojoule.errors import Fault, GraphError
 from picojoule.graph.constants import Constants
 from picojoule.graph.graph import Graph
-from picojoule.graph.ops import Input, IntNeuron
+from picojoule.graph.ops import JOINING, Input, IntNeuron
 from picojoule.graph.types import Node, TensorType
 
 NAME_MAX = 200
@@ -124,10 +124,11 @@ def infer(graph: Graph) -> tuple[dict[str, TensorType], list[Fault]]:
 
 
 def _infer_one(node: Node, found: dict[str, TensorType], wrong: dict[str, Fault]) -> None:
-    """Type a node from what is known; a node of many inputs from any of them."""
+    """Type a node from what is known; a node of many inputs, unless it joins, from any."""
     known = [found[i] for i in node.inputs if i in found]
     least, most = node.op.ARITY
-    enough = len(known) == len(node.inputs) if most is not None else bool(known)
+    whole = most is not None or isinstance(node.op, JOINING)
+    enough = len(known) == len(node.inputs) if whole else bool(known)
     if not enough or not least <= len(node.inputs) <= (most or len(node.inputs)):
         return
     try:

@@ -13,7 +13,7 @@ import numpy as np
 from picojoule.errors import Fault, GraphError
 from picojoule.fixed.contract import Encoder, Readout
 from picojoule.graph.derive import FUNCTIONS
-from picojoule.graph.ops import Delay, Input
+from picojoule.graph.ops import JOINING, Delay, Input
 from picojoule.graph.sparse import Sparse
 from picojoule.graph.types import Derivation, Node, Op, Pinned, TensorType
 
@@ -197,7 +197,7 @@ def _infer(node: Node, found: dict[str, TensorType]) -> bool:
         return False
     if any(i not in found for i in node.inputs):
         known = [i for i in node.inputs if i in found]
-        if node.op.ARITY[1] is not None or not known:
+        if node.op.ARITY[1] is not None or isinstance(node.op, JOINING) or not known:
             return False
         found[node.name] = node.op.out_type(*(found[i] for i in known))
         return False  # settled again once all inputs are known

@@ -41,7 +41,7 @@ from picojoule.graph.ops_spiking import (
 from picojoule.graph.types import Kind, TensorType
 
 __all__ = [
-    "IMAGE_INTEGERS", "INTEGER_OPS", "OPS", "REAL_OPS", "SYNAPSES", "Add", "AveragePool",
+    "IMAGE_INTEGERS", "INTEGER_OPS", "JOINING", "OPS", "REAL_OPS", "SYNAPSES", "Add", "AveragePool",
     "BatchNorm", "Concat", "Conv", "CubaLif", "Delay", "Dense", "Elu", "Flatten",
     "GlobalAveragePool", "Input", "IntAdd", "IntAveragePool", "IntConcat", "IntConv", "IntConv2d",
     "IntCuba", "IntDense", "IntLookup", "IntMaxPool", "IntNeuron", "IntPool", "IntShared",
@@ -317,4 +317,5 @@ REAL_OPS = (
     GlobalAveragePool, Concat, LeakyRelu, Elu, Sigmoid, Tanh, Softmax,
 )  # fmt: skip
 INTEGER_OPS = (IntDense, IntAdd, *IMAGE_INTEGERS, *SYNAPSES, IntCuba, IntNeuron)
+JOINING = (Concat, IntConcat)  # their type takes all inputs; that of other ops any one
 OPS = {op.__name__: op for op in REAL_OPS + INTEGER_OPS}
