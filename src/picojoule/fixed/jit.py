@@ -23,11 +23,14 @@ from typing import Any
 import numba
 from numba.core import config as numba_config
 
+from picojoule.fixed.interrupts import wait_for_compiler
+
 PACKAGE = Path(__file__).resolve().parents[1]
 RULES = ("picojoule.fixed", "picojoule.kernels")
 config: Any = numba_config  # its settings are set at run time
 FLAGS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 LEAN: dict[str, Any] = {**FLAGS, "_nrt": False}
+wait_for_compiler()
 
 
 @cache
