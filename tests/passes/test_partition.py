@@ -7,8 +7,9 @@ from passes_nets import Net, machine, samples, spiking_net
 from picojoule.fixed.contract import Encoder
 from picojoule.graph.ops import Input
 from picojoule.passes import compile_graph, utilisation
-from picojoule.passes.partition import Slice, fan_out, partition
+from picojoule.passes.partition import Slice, fan_out, partition, slots_needed
 from picojoule.passes.populations import Group, Population
+from picojoule.sim.run import run
 
 
 def group(name, source, present, bits=8, delay=1, sparse=False, delay_bits=0):
@@ -131,3 +132,38 @@ def test_utilisation_of_sparse_lists():
     (row,) = utilisation(compile_graph(graph, target, calibrate=samples(graph)), target)
     assert row["in_axons"] == 5
     assert row["synapse_bits"] == 64 * (words(8, 20, extra=6) + words(8, 1, extra=6))
+
+
+@pytest.fixture
+def readers_first(monkeypatch):
+    return lambda: monkeypatch.setattr("picojoule.passes.partition.FORWARDS", 0)
+
+
+def test_packing_from_back_to_front_keeps_all_limits(readers_first):
+    small = machine("loihi1", neurons=12, out_axons=40)
+    cells = chain(40, 40, 40, 20, 10)
+    forwards, faults = partition(cells, small)
+    assert not faults
+    readers_first()
+    backwards, faults = partition(cells, small)
+    assert not faults and backwards != forwards
+    order = [(s.node, s.start) for s in backwards]
+    assert order == sorted(order) and sum(s.size for s in backwards) == 150
+    needed = slots_needed(cells, backwards)
+    for core in {s.core for s in backwards}:
+        here = [s for s in backwards if s.core == core]
+        assert sum(s.size for s in here) <= 12
+        assert sum(needed[s.node][s.start : s.stop].sum() for s in here) <= 40
+
+
+@pytest.mark.parametrize("recurrent", [True, False])
+def test_packing_from_back_to_front_changes_no_integer(readers_first, recurrent):
+    graph = spiking_net(recurrent=recurrent)
+    small, x = machine("loihi1", neurons=7), samples(graph)
+    programs = [compile_graph(graph, small, calibrate=x, bits=4)]
+    readers_first()
+    programs.append(compile_graph(graph, small, calibrate=x, bits=4))
+    assert programs[0] != programs[1] and programs[0].cores > 3
+    a, b = (run(program, x, probes=("lif1.v",)) for program in programs)
+    assert np.array_equal(a.outputs["spikes"], b.outputs["spikes"]) and a.outputs["spikes"].any()
+    assert np.array_equal(a.probes["lif1.v"], b.probes["lif1.v"])

@@ -14,6 +14,7 @@ from picojoule.passes.populations import Population
 from picojoule.target import Target
 
 ROUNDS = 12  # of learning how many input axons each neuron sends to
+FORWARDS = 3  # rounds that pack from front to back
 Port = tuple[str, int, str]
 Fan = dict[str, np.ndarray]
 
@@ -112,15 +113,21 @@ def partition(cells: Sequence[Population], target: Target) -> tuple[tuple[Slice,
     Cores are filled one after the other, each up to the first of its limits: neurons, input
     and output axons, synapse memory, profiles and formats.  Populations with shared lists are
     cut between positions where a core holds one.  Output axons depend on how readers are cut,
-    so packing repeats until the number that each neuron needs has settled.
+    so packing repeats until the number that each neuron needs has settled.  From front to back
+    that may take many rounds: neurons that need more are fewer on a core, and then those before
+    them need more.  So after a few it goes from back to front, where only loops need another.
     """
-    fan = {p.name: np.ones(p.size, np.int64) for p in cells}
-    for _ in range(ROUNDS):
-        slices, faults, cuts = _pack(cells, fan, target)
+    least = {p.name: np.ones(p.size, np.int64) for p in cells}
+    for done in range(ROUNDS):
+        if done == FORWARDS:
+            least = {p.name: np.ones(p.size, np.int64) for p in cells}
+        pack = _pack if done < FORWARDS else _pack_backwards
+        fan = dict(least)
+        slices, faults, cuts = pack(cells, fan, target)
         found = slots_needed(cells, slices)
         if faults or all(np.all(found[name] <= fan[name]) for name in fan):
             break
-        fan = {name: np.maximum(fan[name], found[name]) for name in fan}
+        least = {name: np.maximum(least[name], found[name]) for name in fan}
     else:
         faults = _unsettled_faults(slices, found, target)
     return slices, faults + _core_faults(slices, target, cuts)
@@ -161,16 +168,36 @@ def slots_needed(cells: Sequence[Population], slices: Sequence[Slice]) -> Fan:
     return {name: np.cumsum(change)[:-1] for name, change in changes.items()}
 
 
-def _pack(
-    cells: Sequence[Population], fan: Mapping[str, np.ndarray], target: Target
+def _pack_backwards(
+    cells: Sequence[Population], fan: Fan, target: Target
 ) -> tuple[tuple[Slice, ...], list[Fault], Counter[str]]:
-    """The slices, what does not fit, and how often each limit ended a core."""
+    """As `_pack`, the last population first; `fan` grows by what readers, once cut, ask for."""
+    least, seen = dict(fan), {p.name: np.zeros(p.size, np.int64) for p in cells}
+
+    def learn(pieces: Sequence[Slice]) -> None:
+        for name, more in slots_needed(cells, pieces).items():
+            seen[name] += more
+            fan[name] = np.maximum(least[name], seen[name])
+
+    slices, faults, cuts = _pack(cells[::-1], fan, target, learn)
+    order = {p.name: k for k, p in enumerate(cells)}
+    return tuple(sorted(slices, key=lambda s: (order[s.node], s.start))), faults, cuts
+
+
+def _pack(
+    cells: Sequence[Population], fan: Mapping[str, np.ndarray], target: Target,
+    learn: Callable[[Sequence[Slice]], None] | None = None,
+) -> tuple[tuple[Slice, ...], list[Fault], Counter[str]]:  # fmt: skip
+    """The slices, what does not fit, and how often each limit ended a core.
+
+    learn  is told the slices of each population as soon as it is cut
+    """
     slices: list[Slice] = []
     faults: list[Fault] = []
     cuts: Counter[str] = Counter()
     core, load = 0, Load()
     for population in cells:
-        start, guess = 0, 0
+        start, guess, known = 0, 0, len(slices)
         while start < population.size:
             count = _room(population, start, load, fan[population.name], target, guess)
             if count == 0 and load.neurons == 0:
@@ -185,6 +212,8 @@ def _pack(
             if start < population.size:  # a core holds one slice of a population
                 cuts[_binding(population, start, load, fan[population.name], target)] += 1
                 core, load = core + 1, Load()
+        if learn is not None:
+            learn(slices[known:])
     return tuple(slices), faults, cuts
 
 
@@ -243,8 +272,9 @@ def _bracket(fits: Callable[[int], bool], guess: int, end: int) -> tuple[int, in
 def _binding(
     population: Population, start: int, load: Load, fan: np.ndarray, target: Target
 ) -> str:
-    """What keeps the next neuron off a core."""
-    excess = load.with_slice(population, start, start + 1, fan, target).excess(target)
+    """What keeps the next neuron, or the rest of its position, off a core."""
+    stop = min(start - start % population.grain + population.grain, population.size)
+    excess = load.with_slice(population, start, stop, fan, target).excess(target)
     return "neurons" if excess is None else excess[1]
 
 
