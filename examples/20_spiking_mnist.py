@@ -20,7 +20,7 @@ given = [word for word in sys.argv[1:] if word != "--quick"]
 shared = Path(os.environ.get("PICOJOULE_SHARED", "."), "data", "mnist")
 folder = Path(given[0]) if given else shared
 if not folder.is_dir():
-    sys.exit(print(f"no MNIST in {folder}: give its folder, of IDX or npz files"))
+    sys.exit(f"no MNIST in {folder}: give its folder, of IDX or npz files")
 
 training, test = image_set(folder, "train"), image_set(folder, "test")
 if quick:

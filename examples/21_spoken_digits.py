@@ -22,7 +22,7 @@ given = [word for word in sys.argv[1:] if word != "--quick"]
 shared = Path(os.environ.get("PICOJOULE_SHARED", "."), "data", "fsdd")
 folder = Path(given[0]) if given else shared
 if not folder.is_dir():
-    sys.exit(print(f"no spoken digits in {folder}: give the folder of their recordings"))
+    sys.exit(f"no spoken digits in {folder}: give the folder of their recordings")
 
 ear, clips = Ear(), spoken_digits(folder)
 learned, tested = clips.official("train"), clips.official("test")

@@ -8,17 +8,13 @@ training that was cut goes on from its last epoch.
     python benchmarks/accuracy/images.py --data ../shared/data --out out/images --seeds 3
 
 --validate trains on the first 55,000 images and tests on the other 5,000: how the recipes were
-chosen.  --quick takes 3,000 images and one epoch of each.
+chosen.  --quick takes 3,000 images and one epoch of each.  Both write to folders of their own.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,22 +24,23 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks.accuracy import script
 from benchmarks.accuracy.lines import Lines
-from benchmarks.accuracy.table import print_table
+from benchmarks.accuracy.table import finish, table
 
-from picojoule import cost, nn, passes, run, target, train
+from picojoule import cost, nn, run, target, train
 from picojoule.fixed.contract import Encoder, Readout
 from picojoule.graph import Graph
-from picojoule.graph import files as graphs
 from picojoule.program import Program
 from picojoule.program import files as programs
 from picojoule.train.augment import move
 from picojoule.train.data import Labelled, image_set
 from picojoule.train.options import Augment
+from picojoule.train.replay import replayed, start_replay
 
 TARGET = "systolic_int8"
+BITS = (8, 4, 2)
 PART = 2500  # test images that a process replays at once
-VALIDATION = 5000  # images at the end of the training part
 MIRROR = move(0, mirror=True)
 Array = np.ndarray
 
@@ -123,72 +120,53 @@ def options(
 
 def trained_float(task: Task, seed: int, data: Labelled, out: Path) -> Graph:
     """The float network of a seed, from its file where there is one."""
-    path = out / f"{task.name}.{seed}.pjg"
-    if path.exists():
-        return graphs.load(path)
-    recipe, checkpoint = task.float_recipe, path.with_suffix(".pjc")
-    found = train.fit(
+    recipe, path = task.float_recipe, out / f"{task.name}.{seed}.pjg"
+    return script.trained_once(path, lambda checkpoint: train.fit(
         network(task.channels, seed), data.scaled(), data.y, epochs=recipe.epochs,
-        batch=recipe.batch, lr=recipe.lr, seed=seed, callback=said(f"{path.stem} float"),
+        batch=recipe.batch, lr=recipe.lr, seed=seed, callback=script.said(f"{path.stem} float"),
         options=options(task, recipe, checkpoint),
-    )  # fmt: skip
-    graphs.save(found, path)
-    checkpoint.unlink(missing_ok=True)
-    return found
+    ))  # fmt: skip
 
 
 def tuned(
     task: Task, seed: int, bits: int, data: Labelled, graph: Graph, out: Path
 ) -> tuple[Graph, Program]:
     """The network of a seed, fine-tuned at `bits`, frozen; and its Program."""
-    recipe, checkpoint = task.tune[bits], out / f"{task.name}.{seed}.w{bits}.pjc"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", passes.PicojouleWarning)
-        found = train.finetune(
-            graph, target(TARGET), data.scaled(), data.y, bits=bits, epochs=recipe.epochs,
-            batch=recipe.batch, lr=recipe.lr, seed=seed,
-            callback=said(f"{task.name}.{seed} W{bits}A{bits}"),
-            options=options(task, recipe, checkpoint, graph),
-        )  # fmt: skip
-    checkpoint.unlink(missing_ok=True)
-    return found
-
-
-def said(what: str) -> train.Progress:
-    """A callback that prints a line an epoch."""
-    return lambda e: print(
-        f"  {what}  epoch {e.number + 1}/{e.epochs}  loss {e.loss:.4f}  {e.seconds:.0f} s",
-        file=sys.stderr, flush=True,
-    )  # fmt: skip
+    recipe = task.tune[bits]
+    path = out / f"{task.name}.{seed}.w{bits}.pjc"
+    return script.tuned(path, lambda checkpoint: train.finetune(
+        graph, target(TARGET), data.scaled(), data.y, bits=bits, epochs=recipe.epochs,
+        batch=recipe.batch, lr=recipe.lr, seed=seed,
+        callback=script.said(f"{task.name}.{seed} W{bits}A{bits}"),
+        options=options(task, recipe, checkpoint, graph),
+    ))  # fmt: skip
 
 
 def deployed(frozen: Graph, program: Program, test: Labelled, path: Path) -> dict[str, Any]:
     """Accuracy of the Program on all test images; every output integer is that of training.
 
     The saved Program, alone in fresh processes and on both engines, must give what training
-    gave.  Raises RuntimeError with what `picojoule.sim.replay` complains of.
+    gave.  Raises TrainError PJ703, AssertionError where an integer differs.
     """
     saved, x = path.with_name(f"{path.name}.pjp"), test.scaled()
     programs.save(program, saved)
-    replayed = sum(_replayed(frozen, saved, x[at : at + PART]) for at in range(0, len(x), PART))
+    parts = [_replayed(frozen, saved, x[at : at + PART]) for at in range(0, len(x), PART)]
+    elements, mismatched = (sum(column) for column in zip(*parts))
+    assert not mismatched, f"{saved}: {mismatched} of {elements} integers differ in a replay"
     result = run(program, x, detail="sum")
     return {
         "accuracy": float(np.mean(result.answers() == test.y)),
         "energy_j": cost(result, target(TARGET)).total_j,
-        "integers_replayed": replayed, "mismatched": 0,
+        "integers_replayed": elements, "mismatched": mismatched,
     }  # fmt: skip
 
 
-def _replayed(frozen: Graph, saved: Path, x: Array) -> int:
-    """How many integers two engines gave as training did, in a process without it."""
+def _replayed(frozen: Graph, saved: Path, x: Array) -> tuple[int, int]:
+    """(integers compared, how many differ) in a process without graph and trainer."""
     dump = saved.with_suffix(".safetensors")
-    train.dump_outputs(frozen, x, dump)
-    replay = [sys.executable, "-m", "picojoule.sim.replay", str(saved), str(dump)]
-    done = subprocess.run(replay, capture_output=True, text=True, check=False)
+    found = replayed(start_replay(frozen, x, saved, dump))
     dump.unlink()
-    if done.returncode:
-        raise RuntimeError(f"{saved.name}: {done.stdout}{done.stderr}")
-    return int(json.loads(done.stdout)["elements"])
+    return found
 
 
 def results(task: Task, seed: int, train_set: Labelled, test: Labelled, lines: Lines) -> None:
@@ -216,7 +194,7 @@ def parts(task: Task, data: Path, validate: bool, quick: bool) -> tuple[Labelled
     if quick:
         return whole.first(3000), test.first(500)
     if validate:
-        cut = len(whole.y) - VALIDATION
+        cut = len(whole.y) - script.VALIDATION
         return whole.first(cut), Labelled(whole.x[cut:], whole.y[cut:])
     return whole, test
 
@@ -227,33 +205,19 @@ def short(task: Task) -> Task:
     return replace(task, float_recipe=replace(task.float_recipe, epochs=1, average=0.9), tune=tune)
 
 
-def arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of mnist, fashion_mnist")
-    parser.add_argument("--out", type=Path, default=Path("out/images"))
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--sets", nargs="+", choices=sorted(TASKS), default=sorted(TASKS))
-    parser.add_argument("--bits", type=int, nargs="+", default=[8, 4, 2])
-    parser.add_argument("--write", type=Path, help="a page to put the table on")
-    parser.add_argument("--validate", action="store_true")
-    parser.add_argument("--quick", action="store_true")
-    return parser.parse_args(words)
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Compute what is missing, print the table; 1 where a promise is broken."""
-    asked = arguments(words)
-    asked.out.mkdir(parents=True, exist_ok=True)
-    lines = Lines(asked.out / "results.jsonl")
+    parser = script.options(__doc__, "out/images", TASKS)
+    parser.add_argument("--bits", type=int, nargs="+", choices=BITS, default=BITS)
+    asked = parser.parse_args(words)
+    lines = Lines(script.results_folder(asked) / "results.jsonl")
     for name in sorted(asked.sets, reverse=True):
         task = short(TASKS[name]) if asked.quick else TASKS[name]
         task = replace(task, tune={bits: task.tune[bits] for bits in asked.bits})
         data, test = parts(task, asked.data, asked.validate, asked.quick)
         for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
             results(task, seed, data, test, lines)
-    return print_table(lines.rows(), asked.write)
+    return finish(*table(lines.rows()), asked.write, "images")
 
 
 if __name__ == "__main__":

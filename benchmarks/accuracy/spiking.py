@@ -8,15 +8,14 @@ already is not computed again, and a training that was cut goes on from its last
 
 The answer is the output neuron of the highest voltage after the last step: its threshold is out
 of reach, so it sums what hidden spikes bring.  --validate leaves out a part of the training
-data and tests on it: how the recipes were chosen.  --quick takes few samples and epochs.
+data and tests on it: how the recipes were chosen.  --quick takes few samples and epochs.  Both
+write to folders of their own.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,13 +26,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks.accuracy import script
 from benchmarks.accuracy.lines import Lines
-from benchmarks.accuracy.table import publish
+from benchmarks.accuracy.table import finish, promised, spread
 
-from picojoule import cost, nn, passes, run, target, train
+from picojoule import cost, nn, run, target, train
 from picojoule.fixed.contract import Encoder, Readout
 from picojoule.graph import Graph
-from picojoule.graph import files as graphs
 from picojoule.kernels.train_blocks import Surrogate
 from picojoule.program import Program
 from picojoule.train.augment import jitter, move
@@ -46,7 +45,6 @@ Data = tuple[Array, Array]
 TARGET, BITS = "loihi1", 8
 OUT_OF_REACH = 64.0  # threshold of the outputs, in units of their weights
 REFERENCE = 20  # samples that the second engine runs too
-VALIDATION = 5000  # images at the end of the training part
 COPIES = 5  # of each training clip, all but the first one varied
 # percent that the deployed program reaches, and points that it may lose; means over seeds
 PROMISED = {"mnist": (98.3, 0.5), "fashion_mnist": (88.5, 0.5), "fsdd": (92.0, 1.0)}
@@ -121,41 +119,24 @@ def options(task: Task, checkpoint: Path, **more: Any) -> train.Options:
     )  # fmt: skip
 
 
-def said(what: str) -> train.Progress:
-    """A callback that prints a line an epoch."""
-    return lambda e: print(
-        f"  {what}  epoch {e.number + 1}/{e.epochs}  loss {e.loss:.4f}  {e.seconds:.0f} s",
-        file=sys.stderr, flush=True,
-    )  # fmt: skip
-
-
 def trained_float(task: Task, seed: int, data: Data, out: Path) -> Graph:
     """The float network of a seed, from its file where there is one."""
     path = out / f"{task.name}.{seed}.pjg"
-    if path.exists():
-        return graphs.load(path)
-    checkpoint = path.with_suffix(".pjc")
-    found = train.fit(
+    return script.trained_once(path, lambda checkpoint: train.fit(
         network(task, seed), *data, epochs=task.epochs, batch=task.batch, lr=task.lr, seed=seed,
-        callback=said(f"{path.stem} float"), options=options(task, checkpoint, neuron_lr=0.5),
-    )  # fmt: skip
-    graphs.save(found, path)
-    checkpoint.unlink(missing_ok=True)
-    return found
+        callback=script.said(f"{path.stem} float"),
+        options=options(task, checkpoint, neuron_lr=0.5),
+    ))  # fmt: skip
 
 
 def tuned(task: Task, seed: int, data: Data, graph: Graph, out: Path) -> tuple[Graph, Program]:
     """The network of a seed, fine-tuned in the machine's integers, frozen; and its Program."""
-    checkpoint = out / f"{task.name}.{seed}.w{BITS}.pjc"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", passes.PicojouleWarning)
-        found = train.finetune(
-            graph, target(TARGET), *data, bits=BITS, epochs=task.tune_epochs, batch=task.batch,
-            lr=task.tune_lr, seed=seed, callback=said(f"{task.name}.{seed} {TARGET}"),
-            options=options(task, checkpoint, neuron_lr=0.0, step_lr=0.0),
-        )  # fmt: skip
-    checkpoint.unlink(missing_ok=True)
-    return found
+    path = out / f"{task.name}.{seed}.w{BITS}.pjc"
+    return script.tuned(path, lambda checkpoint: train.finetune(
+        graph, target(TARGET), *data, bits=BITS, epochs=task.tune_epochs, batch=task.batch,
+        lr=task.tune_lr, seed=seed, callback=script.said(f"{task.name}.{seed} {TARGET}"),
+        options=options(task, checkpoint, neuron_lr=0.0, step_lr=0.0),
+    ))  # fmt: skip
 
 
 def deployed(frozen: Graph, program: Program, test: Data) -> dict[str, Any]:
@@ -206,7 +187,8 @@ def images(folder: Path, validate: bool, quick: bool) -> tuple[Data, Data]:
     if quick:
         return (x[:1500], y[:1500]), (test.scaled()[:200], test.y[:200])
     if validate:
-        return (x[:-VALIDATION], y[:-VALIDATION]), (x[-VALIDATION:], y[-VALIDATION:])
+        cut = len(x) - script.VALIDATION
+        return (x[:cut], y[:cut]), (x[cut:], y[cut:])
     return (x, y), (test.scaled(), test.y)
 
 
@@ -253,35 +235,18 @@ def _line(name: str, whole: list[dict[str, Any]], found: list[dict[str, Any]]) -
     least, most = PROMISED[name]
     lost = float(floats.mean() - scores.mean())
     kept = bool(scores.mean() >= least and lost <= most)
-    spread = scores.std(ddof=1) if len(scores) > 1 else 0.0
     energy = np.mean([r["energy_j"] * 1e6 for r in found])
-    promise = f"at least {least}, loses at most {most}"
-    word = promise if kept else f"**{promise}: BROKEN**"
+    word = promised(f"at least {least}, loses at most {most}", kept)
     return (
         f"| {name} | {floats.mean():.2f} | {scores.mean():.2f} ({len(scores)} seeds) |"
-        f" {spread:.2f} | {lost:.2f} | {word} | {energy:.2f} |"
+        f" {spread(scores):.2f} | {lost:.2f} | {word} | {energy:.2f} |"
     ), kept
-
-
-def arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of the three sets")
-    parser.add_argument("--out", type=Path, default=Path("out/spiking"))
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--sets", nargs="+", choices=sorted(TASKS), default=sorted(TASKS))
-    parser.add_argument("--write", type=Path, help="a page with a part named 'spiking'")
-    parser.add_argument("--validate", action="store_true")
-    parser.add_argument("--quick", action="store_true")
-    return parser.parse_args(words)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Compute what is missing, print the table; 1 where a promise is broken."""
-    asked = arguments(words)
-    asked.out.mkdir(parents=True, exist_ok=True)
-    lines = Lines(asked.out / "results.jsonl")
+    asked = script.options(__doc__, "out/spiking", TASKS).parse_args(words)
+    lines = Lines(script.results_folder(asked) / "results.jsonl")
     for name in asked.sets:
         task = TASKS[name]
         if asked.quick:
@@ -290,11 +255,7 @@ def main(words: Sequence[str] | None = None) -> int:
         data, test = read(asked.validate, asked.quick)
         for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
             results(task, seed, data, test, lines)
-    made, broken = table(lines.rows())
-    print("\n".join(made))
-    if asked.write is not None:
-        publish(asked.write, "spiking", made)
-    return min(broken, 1)
+    return finish(*table(lines.rows()), asked.write, "spiking")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The table of `docs/results.md` from JSON lines, and whether promises are kept."""
+"""Tables of `docs/results.md` from JSON lines, and whether promises are kept.
+
+`table` is that of `images.py`; `spiking.py` has columns of its own.
+"""
 
 from __future__ import annotations
 
@@ -43,18 +46,17 @@ def _line(
     lost = np.array([100 * whole[row["seed"]] for row in rows if row["seed"] in whole])
     lost_by = float(np.mean(lost) - np.mean(found)) if len(lost) == len(found) else float("nan")
     energy = [row["energy_j"] * 1e6 for row in rows if "energy_j" in row]
-    spread = float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
     if bits == "float":
         promise, kept = f"at least {FLOAT_LEAST[name]}", found.mean() >= FLOAT_LEAST[name]
         last = ""
     else:
         most = LOSS_MOST[name, bits]
         promise, kept, last = f"loses at most {most}", lost_by <= most, f"{lost_by:.2f}"
-    word = promise if kept else f"**{promise}: BROKEN**"
+    word = promised(promise, bool(kept))
     price = f"{np.mean(energy):.2f}" if energy else ""
     return (
-        f"| {name} | {bits} | {found.mean():.2f} ({len(found)} seeds) | {spread:.2f} | {last} |"
-        f" {word} | {price} |"
+        f"| {name} | {bits} | {found.mean():.2f} ({len(found)} seeds) | {spread(found):.2f} |"
+        f" {last} | {word} | {price} |"
     ), bool(kept)
 
 
@@ -68,10 +70,19 @@ def publish(path: Path, name: str, lines: Sequence[str]) -> None:
     path.write_text(re.sub(pattern, lambda _: made, text, flags=re.DOTALL), encoding="utf-8")
 
 
-def print_table(rows: Sequence[dict[str, Any]], page: Path | None = None) -> int:
-    """Print the table, and publish it on a page; returns 1 where a promise is broken."""
-    lines, broken = table(rows)
+def spread(found: np.ndarray) -> float:
+    """Standard deviation between seeds; 0 where there is but one."""
+    return float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
+
+
+def promised(what: str, kept: bool) -> str:
+    """The cell of a promise."""
+    return what if kept else f"**{what}: BROKEN**"
+
+
+def finish(lines: Sequence[str], broken: int, page: Path | None, part: str) -> int:
+    """Print a table, put it on that part of a page; returns 1 where a promise is broken."""
     print("\n".join(lines))
     if page is not None:
-        publish(page, "images", lines)
-    return 1 if broken else 0
+        publish(page, part, lines)
+    return min(broken, 1)

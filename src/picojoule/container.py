@@ -15,6 +15,10 @@ import math
 import os
 import secrets
 import stat
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +34,10 @@ DTYPES = {
     "I8": "<i1", "U8": "<u1", "I16": "<i2", "U16": "<u2", "BOOL": "|b1",
     "I32": "<i4", "U32": "<u4", "I64": "<i8", "U64": "<u8", "F32": "<f4", "F64": "<f8",
 }  # fmt: skip
+# everything that numpy and zipfile raise on damaged archives, but for OSError
+DAMAGED = (ValueError, TypeError, KeyError, EOFError, MemoryError, OverflowError, RuntimeError,
+           AttributeError, SyntaxError, zipfile.BadZipFile, zlib.error, struct.error,
+           tokenize.TokenError)  # fmt: skip
 NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 
 T = TypeVar("T")

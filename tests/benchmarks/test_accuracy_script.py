@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from benchmarks.accuracy import images
+from benchmarks.accuracy import images, script
 from benchmarks.accuracy.lines import Lines
 from benchmarks.accuracy.table import publish, table
+
+from picojoule import nn
 
 
 def row(bits, accuracy, seed=0, **more):
@@ -37,6 +39,26 @@ def test_a_page_gets_its_table(tmp_path):
     publish(page, "x", ["| 1 |", "| 2 |"])
     publish(page, "x", ["| 3 |"])
     assert page.read_text() == "a\n<!-- x -->\n| 3 |\n<!-- /x -->\nb\n"
+
+
+@pytest.mark.parametrize("word", ["--quick", "--validate"])
+def test_networks_of_other_data_are_not_those_of_a_whole_run(tmp_path, word):
+    parser = script.options("about", "out", ["mnist"])
+    words = ["--data", "data", "--out", str(tmp_path / "out")]
+    whole, part = (script.results_folder(parser.parse_args(w)) for w in (words, [*words, word]))
+    assert whole == tmp_path / "out" and part.is_dir() and part.parent == whole
+
+
+def test_a_float_network_is_trained_once(tmp_path):
+    asked = []
+
+    def fit(checkpoint):
+        asked.append(checkpoint)
+        checkpoint.touch()
+        return nn.digits_relu(0)
+
+    first, again = (script.trained_once(tmp_path / "x.0.pjg", fit) for _ in range(2))
+    assert first == again and asked == [tmp_path / "x.0.pjc"] and not asked[0].exists()
 
 
 @pytest.mark.slow

@@ -12,10 +12,10 @@ def test_a_short_run_deploys_what_it_trained(name, shared, tmp_path, capsys):
     words = ["--data", str(shared(f"data/{name}").parent), "--out", str(tmp_path), "--sets", name,
              "--seeds", "1", "--quick"]  # fmt: skip
     assert main(words) == 1  # three epochs keep no promise
-    rows = [json.loads(x) for x in (tmp_path / "results.jsonl").read_text().splitlines()]
+    rows = [json.loads(x) for x in (tmp_path / "quick" / "results.jsonl").read_text().splitlines()]
     assert [row["bits"] for row in rows] == ["float", "loihi1 W8"]
     assert rows[0]["accuracy"] > 0.3 and rows[1]["integers_equal"] > 10_000
     capsys.readouterr()
     main(words)  # nothing is left to do
     assert "epoch" not in capsys.readouterr().err
-    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 2
+    assert len((tmp_path / "quick" / "results.jsonl").read_text().splitlines()) == 2

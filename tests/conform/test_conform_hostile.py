@@ -130,6 +130,7 @@ def test_a_sidecar_that_is_no_json_object(folder, text, word):
         (("projections", 0, "source"), "nobody"), (("projections", 0, "exponent"), 10**9),
         (("projections",), 7), (("populations", 0, "neurons"), 1e30), (("populations",), []),
         (("populations", 0, "refractory"), True), (("populations", 0, "name"), 5),
+        (("steps",), float("inf")), (("channels",), float("nan")), (("channels",), 10**400),
     ],
 )  # fmt: skip
 def test_a_parameter_that_is_wrong(folder, where, value):

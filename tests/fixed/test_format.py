@@ -72,3 +72,8 @@ def test_events_and_rasters_are_the_same(samples, steps, channels, seed):
     longer = events.padded(steps + 2).raster()
     assert (longer[:, :steps] == raster).all() and not longer[:, steps:].any()
     assert isinstance(events, Events) and (events.padded(1).raster() == raster[:, :1]).all()
+    carried = events_from_raster(raster * np.arange(2, 2 + channels, dtype=np.int32))
+    for length in (1, steps + 2):
+        made = carried.padded(length)
+        kept = carried.raster()[:, :length]
+        assert made.payload is not None and (made.raster()[:, :steps] == kept).all()

@@ -141,6 +141,7 @@ def test_what_the_file_says_is_what_the_graph_holds(tmp_path):
         (1, "type", "pool", "PJ502 .*layer 1 is a 'pool'"),
         (1, "neuron", {"type": "ALIF"}, "PJ502 .*layer 1 has neurons 'ALIF'"),
         (3, "neuron", {**LIF, "refDelay": 2}, "PJ502 .*refractory"),
+        (3, "neuron", {**LIF, "refDelay": [1, 2]}, "PJ502 .*refractory"),
         (3, "delay", np.ones(24), "PJ502 .*synaptic delays"),
         (3, "weight", np.full((4, 24), 0.5), "PJ501 .*'weight' holds numbers that are not whole"),
         (3, "weight", np.full((4, 24), 300.0), "PJ501 .*weights must lie in -256..255"),
@@ -157,6 +158,12 @@ def test_what_cannot_be_read_is_named(tmp_path, k, field, value, words):
     made[k][field] = value
     with pytest.raises(FrontendError, match=words):
         load(write(tmp_path / "net.net", made))
+
+
+@pytest.mark.parametrize("sample", [np.zeros(0), [16, 16], 2.5, -1])
+def test_a_sample_has_one_number_of_steps(tmp_path, sample):
+    with pytest.raises(FrontendError, match=r"PJ501 .*tSample must be one number of steps"):
+        load(write(tmp_path / "net.net", layers(LIF), sample))
 
 
 def test_damaged_and_missing_files(tmp_path):

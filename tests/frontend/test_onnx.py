@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.frontend.onnx_models import HELPERS, Model, channels_last
 
-from picojoule.errors import FrontendError
+from picojoule.errors import FrontendError, UsageError
 from picojoule.frontend.load import load
 from picojoule.graph.interpret import interpret
 from picojoule.graph.ops import AveragePool, BatchNorm, Concat, Conv, Dense, MaxPool
@@ -128,6 +128,49 @@ def test_without_the_package(tmp_path, monkeypatch):
     (tmp_path / "net.onnx").write_bytes(b"")
     with pytest.raises(FrontendError, match=r"pip install 'picojoule\[onnx\]'"):
         load(tmp_path / "net.onnx")
+
+
+def test_attributes_of_another_type(tmp_path):
+    net = Model((4,))
+    path = net.save(tmp_path / "net.onnx", net.node("Flatten", "x", axis="abc"))
+    with pytest.raises(FrontendError, match=r"PJ501 .*attribute 'axis' has another type"):
+        load(path)
+
+
+@pytest.mark.parametrize("terms", [1, 3])
+def test_sums_of_another_number_of_terms(terms, tmp_path):
+    net = Model((4,))
+    path = net.save(tmp_path / "net.onnx", net.node("Add", *["x"] * terms))
+    with pytest.raises(FrontendError, match=f"adds {terms} inputs"):
+        load(path)
+
+
+def test_arrays_that_are_no_real_numbers(tmp_path):
+    net = Model((4,))
+    weight = net.array(values=np.ones((4, 2)), dtype=np.complex64)
+    path = net.save(tmp_path / "net.onnx", net.node("MatMul", "x", weight))
+    with pytest.raises(FrontendError, match="its values are not real numbers"):
+        load(path)
+
+
+def test_steps_of_a_slice_are_not_passed_over(tmp_path):
+    """Shape (batch, 2, 2, 2) in steps of 2 is (batch, 2), not all four."""
+    net = Model((2, 2, 2))
+    bounds = [net.array(values=[n], dtype=np.int64) for n in (0, 9, 2)]
+    shape = net.node("Slice", net.node("Shape", "x"), *bounds[:2], "", bounds[2])
+    path = net.save(tmp_path / "net.onnx", net.node("Reshape", "x", shape))
+    with pytest.raises(FrontendError, match="only a part of a vector"):
+        load(path)
+
+
+def test_a_file_that_the_system_refuses(tmp_path, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied")
+
+    path = Model((4,)).save(tmp_path / "net.onnx", "x")
+    monkeypatch.setattr(type(path), "read_bytes", refused)
+    with pytest.raises(UsageError, match=r"PJ801 .*cannot be read: Permission denied"):
+        load(path)
 
 
 def test_hostile_bytes(tmp_path):

@@ -17,6 +17,7 @@ from picojoule.graph.ops import (
     Elu,
     GlobalAveragePool,
     Input,
+    IntAdd,
     IntConv2d,
     IntLookup,
     LeakyRelu,
@@ -103,6 +104,8 @@ REFUSED = {
     "range": (one(IntConv2d(weight="w", bias="b", multiplier="m", exponent="e", step_in="s",
                             step_w="s", step_out="s", kernel=(1, 1), features=1, low=3, high=3)),
               "low 3 is not below high 3"),
+    "profile": (one(IntAdd(scaling="m", step_a="s", step_b="s", step_out="s", profile="odd"),
+                    inputs=("input", "input")), "no such tensor profile: 'odd'"),
 }  # fmt: skip
 
 

@@ -133,6 +133,11 @@ def test_layers_of_images():
     assert interpret(graph, x)["fc2"].shape == (2, 3)
 
 
+def test_pools_of_the_same_size():
+    graph = build_image(nn.MaxPool(3, stride=1, padding="same"), nn.AveragePool(2, padding="same"))
+    assert [graph.types[name].shape for name in graph.names()[1:]] == [(9, 8, 3), (5, 4, 3)]
+
+
 def test_the_spread_of_convolutions_is_he():
     graph = build_image(nn.Conv(400, 3, groups=1, padding=1))
     assert graph.params["conv1.weight"].std() == pytest.approx(np.sqrt(2 / 27), rel=0.03)
@@ -151,6 +156,10 @@ def test_vectors_of_images_without_image_layers_come_first():
     ([nn.MaxPool(10)], "does not fit into"),
     ([nn.Residual((nn.Conv(4),))], r"a Residual turns \[9, 8, 3\] into \[9, 8, 4\]"),
     ([nn.Conv(4, init="odd")], "init='odd'"),
+    ([nn.Conv(4, stride=0)], "stride needs 2 numbers of at least 1"),
+    ([nn.Conv(4, kernel=(3,))], r"one number or \(y, x\) is needed"),
+    ([nn.Dense(4), nn.MaxPool(2, padding="same")], "MaxPool needs an image"),
+    ([nn.MaxPool], "is no layer"),
 ])  # fmt: skip
 def test_layers_of_images_that_do_not_fit(layers, message):
     with pytest.raises(UsageError, match=message):

@@ -29,8 +29,10 @@ from picojoule.graph.ops import (
     Softmax,
 )
 from picojoule.passes import check, compile_graph, quantize
+from picojoule.passes.as_real import as_real
 from picojoule.passes.canonicalise import canonicalise
 from picojoule.passes.fold_batch_norm import fold_batch_norm
+from picojoule.passes.freeze import freeze
 from picojoule.passes.tiles import Tile
 from picojoule.passes.tiles_image import channel_tiles, row_tiles
 from picojoule.program.verify import verify
@@ -119,6 +121,17 @@ def test_row_tiles_by_hand():
     assert len([*row_tiles(small, (5, 4, 12), Tile(0, 12))]) == 1  # 240 accumulators
 
 
+def test_narrow_last_tiles_share_the_accumulators_too():
+    """59 channels of (10, 1) images: 50 whose rows take turns, and 9 that would not have to."""
+    small = machine("systolic_int8", output="400 B")  # 100 accumulators
+    graph = network(nn.Conv(59), nn.Relu(), nn.Dense(2), shape=(10, 1, 1))
+    x = samples(shape=(10, 1, 1))
+    program, whole = (compile_graph(graph, m, calibrate=x) for m in (small, load("systolic_int8")))
+    assert program.regions["conv1.acc"].packed_bytes <= 400
+    found = run(program, x).outputs["output"]
+    assert np.array_equal(found, run(whole, x).outputs["output"])
+
+
 def test_channel_tiles_hold_whole_groups_or_lie_in_one():
     small = machine("systolic_int8", filter="400 B")  # 200 bytes: 36 weights and 9: 4 channels
     cuts = {
@@ -184,6 +197,9 @@ def test_joined_images_share_a_step(systolic):
     steps = {live[i].op.step_out for i in live["joint"].inputs}
     assert steps == {"joint.step_out"}
     assert all(isinstance(live[i].op, IntAdd) for i in live["joint"].inputs)
+    want, found = (interpret(g, samples())["joint"] for g in (joint, as_real(freeze(live))))
+    assert want.min() < -0.1
+    np.testing.assert_allclose(found, want, atol=0.05 * want.std())
 
 
 def test_what_does_not_fit_is_said(systolic):
@@ -195,6 +211,16 @@ def test_what_does_not_fit_is_said(systolic):
         compile_graph(wide, systolic, calibrate=samples(shape=(60, 40, 1)))
     tiny = machine("systolic_int8", output="64 B")
     assert any("accumulators of node 'conv1'" in f.what for f in check(small_cnn(), tiny))
+
+
+def test_integers_of_images_are_checked_like_those_of_vectors(systolic):
+    live = quantize(network(nn.Conv(2), nn.Relu(), nn.AveragePool(2)), systolic, samples())
+    other = replace(systolic, core=replace(systolic.core, profile="other"))
+    found = {fault.what.split("'")[1] for fault in check(live, other)}
+    assert found == {"conv1", "mean1"} and check(live, systolic) == []
+    top = float(live.value("conv1.step_bias")[0]) * (2**31 - 1000)
+    (fault,) = check(live.with_params({"conv1.bias": np.array([top, 0.0])}), systolic)
+    assert fault.code == "PJ210" and "'conv1'" in fault.what
 
 
 def test_windows_of_unequal_size_are_refused(systolic):

@@ -3,8 +3,17 @@
 import numpy as np
 import pytest
 
+from picojoule import nn
+from picojoule.fixed.contract import Encoder, Readout
+from picojoule.grad.tape import Tensor
 from picojoule.train import fit, start_quantized
+from picojoule.train.derivations import constants
 from picojoule.train.health import health, watch
+from picojoule.train.learned_edges import settled
+from picojoule.train.methods import use
+from picojoule.train.tensor import evaluate
+
+RNG = np.random.Generator(np.random.Philox(key=[23, 0]))
 
 
 def test_dead_units_and_zero_gradients_are_counted(dense, data):
@@ -33,6 +42,23 @@ def test_saturated_integers_are_counted(dense, array, data):
     narrow = health(live.with_params({"fc1.step_out": live.params["fc1.step_out"] / 8}), *data)
     assert narrow.activations["fc1"].saturated > wide.activations["fc1"].saturated + 0.2
     assert any("'fc1' are saturated" in text for text in narrow.worries(saturated=0.2))
+
+
+def test_integers_of_a_byte_do_not_wrap_when_their_zero_is_taken_off(array):
+    x = RNG.random((32, 8, 8, 1)).astype(np.float32)
+    graph = nn.sequential(
+        [nn.Conv(4), nn.Elu(), nn.Dense(4)], seed=0, readout=Readout(),
+        encoder=Encoder(kind="affine", shape=(8, 8, 1), step=1 / 127),
+    )  # fmt: skip
+    live = use(start_quantized(graph, array, x, bits=8), activations="lsq+")
+    offset = {"elu1.edge_offset": 100 * np.asarray(live.params["elu1.step_out"])}
+    live = settled(live.with_params(offset))
+    assert live["elu1"].op.zero == -100
+    known = constants(live, {name: Tensor(a) for name, a in live.params.items()})
+    out = evaluate(live, known, x, training=False).of["elu1"].data
+    assert out.dtype == np.int8 and out.max() > 27  # less -100 it is no int8
+    found = health(live, x, np.zeros(32, np.int64)).activations["elu1"]
+    assert found.mean == pytest.approx((out.astype(np.int64) + 100).mean())
 
 
 def test_silent_neurons_are_counted(spiking, data):

@@ -1,9 +1,8 @@
 """Networks without spikes: float and integer passes, their gradients, training."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from whole_network import check_gradients
 
 from picojoule import nn
 from picojoule.fixed import arithmetic
@@ -14,7 +13,7 @@ from picojoule.graph.ops import IntAdd, IntDense
 from picojoule.passes import freeze
 from picojoule.train import Options, accuracy, evaluate_outputs, fit, start_quantized
 from picojoule.train.derivations import constants, lsq_scale
-from picojoule.train.model import forward_pass, prepare, trainable
+from picojoule.train.model import trainable
 from picojoule.train.tensor import evaluate, scores
 
 RNG = np.random.Generator(np.random.Philox(key=[21, 0]))
@@ -28,23 +27,7 @@ def test_the_float_pass_is_that_of_the_interpreter(dense, data):
 
 
 def test_gradients_of_a_whole_network_are_those_of_differences(dense, data):
-    graph = replace(dense, params={n: a.astype(np.float64) for n, a in dense.params.items()})
-    model = prepare(graph)
-    names, x, g = trainable(graph), data[0][:9].astype(np.float64), RNG.normal(size=(9, 4))
-
-    def run(params):
-        leaves = {n: Tensor(a, wants=n in names) for n, a in params.items()}
-        return leaves, forward_pass(model, leaves, x, training=True).scores
-
-    leaves, z = run(graph.params)
-    backward(z, g)
-    way = {n: RNG.normal(size=graph.params[n].shape) for n in names}
-    ends = [
-        run({**graph.params, **{n: graph.params[n] + s * 1e-6 * way[n] for n in names}})[1].data
-        for s in (1, -1)
-    ]
-    slope = np.sum(g * (ends[0] - ends[1])) / 2e-6
-    assert sum(np.sum(leaves[n].grad * way[n]) for n in names) == pytest.approx(slope, rel=1e-5)
+    check_gradients(dense, data[0][:9])
 
 
 def test_running_statistics_are_learned_and_not_trained(dense, data):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from whole_network import check_gradients
 
 from picojoule import nn
 from picojoule.errors import TrainError
@@ -26,7 +27,6 @@ from picojoule.target import load
 from picojoule.train import Options, evaluate_outputs, finetune, fit, start_quantized
 from picojoule.train import tensor_image as rules
 from picojoule.train.derivations import constants, lsq_scale
-from picojoule.train.model import forward_pass, prepare, trainable
 from picojoule.train.tensor import Values, evaluate
 
 RNG = np.random.Generator(np.random.Philox(key=[22, 0]))
@@ -66,24 +66,7 @@ def test_the_float_pass_is_that_of_the_interpreter():
 
 
 def test_gradients_of_a_whole_network_are_those_of_differences():
-    graph = network()
-    graph = replace(graph, params={n: a.astype(np.float64) for n, a in graph.params.items()})
-    model, names = prepare(graph), trainable(graph)
-    x, g = images(9)[0].astype(np.float64), RNG.normal(size=(9, 4))
-
-    def scores(params):
-        leaves = {n: Tensor(a, wants=n in names) for n, a in params.items()}
-        return leaves, forward_pass(model, leaves, x, training=True).scores
-
-    leaves, z = scores(graph.params)
-    backward(z, g)
-    way = {n: RNG.normal(size=graph.params[n].shape) for n in names}
-    ends = [
-        scores({**graph.params, **{n: graph.params[n] + s * 1e-6 * way[n] for n in names}})[1].data
-        for s in (1, -1)
-    ]
-    slope = np.sum(g * (ends[0] - ends[1])) / 2e-6
-    assert sum(np.sum(leaves[n].grad * way[n]) for n in names) == pytest.approx(slope, rel=1e-5)
+    check_gradients(network(), images(9)[0])
 
 
 def test_softmax_and_joints_in_floats():

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import struct
-import tokenize
 import warnings
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from picojoule.container import existing, unopened
+from picojoule.container import DAMAGED, existing, unopened
 from picojoule.errors import Fault, UsageError
 from picojoule.program import Program
 from picojoule.sim import Recording
@@ -21,11 +18,6 @@ from picojoule.sim.recording import is_recording
 
 LARGEST = 4 * 2**30  # bytes of all arrays of an archive, unpacked
 FORM = "save them as numpy.savez(path, x=samples, y=labels)"
-
-# everything that numpy and zipfile raise on damaged files
-DAMAGED = (ValueError, TypeError, KeyError, EOFError, MemoryError, OverflowError, RuntimeError,
-           AttributeError, SyntaxError, zipfile.BadZipFile, zlib.error, struct.error,
-           tokenize.TokenError)  # fmt: skip
 
 
 def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray | None]:

@@ -7,9 +7,7 @@ or not a number becomes an error that names the vector and the array.
 from __future__ import annotations
 
 import json
-import struct
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from picojoule.container import DAMAGED
 from picojoule.errors import Fault, UsageError
 
 Array = np.ndarray[Any, Any]
@@ -24,11 +23,6 @@ LARGEST = 4 * 2**30  # bytes of all arrays of a vector, unpacked
 SIDECAR_BYTES = 64 * 2**20
 STEPS_MAX = 10_000_000
 Where = tuple[str | int, ...]
-
-# everything that numpy and zipfile raise on damaged files
-DAMAGED = (ValueError, TypeError, KeyError, EOFError, MemoryError, OverflowError, RuntimeError,
-           AttributeError, SyntaxError, NotImplementedError, OSError, zipfile.BadZipFile,
-           zlib.error, struct.error)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +111,8 @@ class Vector:
         path = ".".join(map(str, where))
         if value is None:
             raise self.fail(f"the sidecar says no {path!r}")
-        whole = not isinstance(value, bool) and isinstance(value, int | float)
-        if not whole or value != value or int(value) != value:
+        whole = value.is_integer() if isinstance(value, float) else type(value) is int
+        if not whole:
             raise self.fail(f"{path} must be a whole number, got {str(value)[:60]!r}")
         if not low <= value <= high:
             raise self.fail(f"{path} must lie in {low}..{high}, got {value}")
@@ -162,7 +156,7 @@ def read_vector(path: Path, name: str) -> Vector:
     head = read_sidecar(beside) if beside.is_file() else {}
     try:
         arrays, broken = _read_arrays(path)
-    except DAMAGED as error:
+    except (OSError, *DAMAGED) as error:
         what = f"vector {name!r}: its arrays cannot be read: {_sentence(error)}"
         raise UsageError(Fault("PJ801", what, str(path))) from None
     return Vector(name, path, head, arrays, broken)
@@ -198,7 +192,7 @@ def _read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
             try:
                 with archive.open(entry) as file:
                     arrays[key] = np.lib.format.read_array(file, allow_pickle=False)
-            except DAMAGED as error:
+            except (OSError, *DAMAGED) as error:
                 broken[key] = f"cannot be read: {_sentence(error)}"
     return arrays, broken
 

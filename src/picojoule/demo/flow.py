@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from picojoule.report.html import save_html
 from picojoule.report.text import show
 from picojoule.target import Target, load
 from picojoule.train import recipes
+from picojoule.train.replay import replayed, start_replay
 
 CALIBRATE = 512  # training samples that post-training quantization chooses its steps by
 
@@ -120,7 +120,7 @@ def _deploy(
         stage.done(f"{case.network}: {accuracy.qat:.1%} at {bits} bits")
         path = out / f"{case.network}.{case.target}.w{bits}.pjp"
         save(program, path)
-        replay = start_replay(tuned, test, path, scratch / f"{path.stem}.safetensors")
+        replay = start_replay(tuned, test.x, path, scratch / f"{path.stem}.safetensors")
         found.append(Deployed(case, bits, tuned, program, accuracy, replay))
     return found
 
@@ -131,31 +131,12 @@ def post_training(network: Graph, target: Target, training: Split, bits: int) ->
     return passes.freeze(passes.schedule_delays(live, target))
 
 
-def start_replay(tuned: Graph, test: Split, program: Path, dump: Path) -> subprocess.Popen[str]:
-    """Dump what the trainer computes for every test sample, and start a fresh process that
-    runs the saved program on both engines, without graph or trainer, and compares."""
-    train.dump_outputs(tuned, test.x, dump)
-    command = [sys.executable, "-m", "picojoule.sim.replay", str(program), str(dump)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def replayed(replay: subprocess.Popen[str]) -> int:
-    """Integers that differ between the trainer and the replayed program, both engines."""
-    out, err = replay.communicate()
-    try:
-        found: dict[str, int] = json.loads(out)
-    except ValueError:
-        what = f"the replay of a program failed: {err.strip()[-400:]}"
-        raise TrainError(Fault("PJ703", what)) from None
-    return found["mismatched"]
-
-
 def _row(each: Deployed, test: Split, seed: int) -> Row:
     run = sim.run(each.program, test.x)
     accuracy = replace(each.accuracy, deployed=share_right(run.answers(), test.y))
     return price_run(
         run, load(each.case.target), test.x, accuracy, bits=each.bits, seed=seed,
-        network=each.case.network, mismatched_outputs=replayed(each.replay),
+        network=each.case.network, mismatched_outputs=replayed(each.replay)[1],
     )  # fmt: skip
 
 

@@ -135,8 +135,15 @@ def read_net(path: Path) -> NetFile:
     faults = [*_unsupported(layers)]
     if faults:
         raise FrontendError(faults)
-    sample = arrays.get("simulation/tSample")
-    return NetFile(path.stem, layers, 0 if sample is None else int(sample.reshape(-1)[0]))
+    return NetFile(path.stem, layers, _sample_steps(arrays))
+
+
+def _sample_steps(arrays: dict[str, np.ndarray]) -> int:
+    sample = arrays.get("simulation/tSample", np.zeros(1))
+    if sample.size != 1 or not 0 <= sample.item() < 2**31 or sample.item() != int(sample.item()):
+        shown = sample.reshape(-1)[:3].tolist()
+        raise FrontendError(Fault("PJ501", f"tSample must be one number of steps, got {shown}"))
+    return int(sample.item())
 
 
 def _arrays(
@@ -177,10 +184,7 @@ def _unsupported(layers: tuple[Layer, ...]) -> Iterator[Fault]:
             yield Fault("PJ502", what, fix=f"read: {', '.join(SPIKING + GRADED)}")
         elif "delay" in layer.arrays:
             yield Fault("PJ502", f"{where} has synaptic delays, which lava-dl's netx ignores")
-        elif (
-            layer.neuron in SPIKING
-            and layer.numbers.get("refDelay", np.ones(1)).reshape(-1)[0] != 1
-        ):
+        elif layer.neuron in SPIKING and np.any(layer.numbers.get("refDelay", 1) != np.ones(1)):
             yield Fault("PJ502", f"{where} has a refractory delay other than 1")
 
 

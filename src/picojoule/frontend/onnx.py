@@ -164,7 +164,7 @@ def _axes(item: Item, arrays: list[Array]) -> tuple[int, ...]:
 
 def _slice(item: Item, arrays: list[Array]) -> Array:
     starts, stops = (arrays[k].reshape(-1).tolist() for k in (1, 2))
-    if arrays[0].ndim != 1 or len(starts) != 1 or len(arrays) > 4:
+    if arrays[0].ndim != 1 or len(starts) != 1 or len(item.inputs) > 4:
         raise ValueError("only a part of a vector is taken")
     return arrays[0][starts[0] : stops[0]]
 

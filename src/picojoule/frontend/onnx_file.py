@@ -14,12 +14,22 @@ from typing import Any
 
 import numpy as np
 
+from picojoule.container import unopened
 from picojoule.errors import Fault, FrontendError
 
 Array = np.ndarray[Any, Any]
 FILE_MAX = 1 << 30
 AXIS_MAX = 1 << 24
 NODES_MAX = 100_000
+# types of the attributes that are read, by name: the same for all nodes of ONNX
+TYPES = {
+    **dict.fromkeys(("allowzero", "axis", "ceil_mode", "count_include_pad", "end", "group",
+                     "keepdims", "start", "storage_order", "training_mode", "transA", "transB"),
+                    int),
+    **dict.fromkeys(("alpha", "beta", "epsilon"), float),
+    **dict.fromkeys(("axes", "dilations", "kernel_shape", "pads", "strides"), tuple),
+    "auto_pad": str,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,7 @@ def open_model(path: Path) -> OnnxFile:
     """Raises FrontendError PJ501 where the file is no sound ONNX model, or onnx is missing."""
     try:
         import onnx
+        from google.protobuf.message import DecodeError
     except ImportError:
         what = "reading ONNX files needs the package onnx"
         raise damaged(path, what, "pip install 'picojoule[onnx]'") from None
@@ -61,7 +72,9 @@ def open_model(path: Path) -> OnnxFile:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(path.read_bytes())
-    except Exception:  # noqa: BLE001 - protobuf's own errors have no common base
+    except OSError as error:
+        raise unopened(path, "read", error) from None
+    except DecodeError:
         raise damaged(path, "its content is not an ONNX model") from None
     graph = model.graph
     if not graph.node or not graph.output:
@@ -102,15 +115,24 @@ def _items(path: Path, graph: Any, wrong: list[Fault]) -> Iterator[Item]:
     for number, node in enumerate(graph.node):
         kind, domain = _text(node.op_type), _text(node.domain)
         name = _name(_text(node.name) or f"{kind}{number}", used)
-        kind = kind if domain in ("", "ai.onnx") else f"{domain}.{kind}"
+        standard = domain in ("", "ai.onnx")
+        kind = kind if standard else f"{domain}.{kind}"
         try:
             attributes = {_text(a.name): _attribute(path, a) for a in node.attribute}
+            _check_types(attributes if standard else {})
         except ValueError as error:
             wrong.append(Fault("PJ501", f"node {name!r}: {error}", where=path.name))
             attributes = {}
         yield Item(
             name, kind, tuple(map(_text, node.input)), tuple(map(_text, node.output)), attributes
         )
+
+
+def _check_types(attributes: dict[str, Any]) -> None:
+    """Raises ValueError for an attribute of a type that its name never has."""
+    for name, value in attributes.items():
+        if not isinstance(value, TYPES.get(name, object)):
+            raise ValueError(f"attribute {name!r} has another type than in ONNX")
 
 
 def _name(name: str, used: set[str]) -> str:
@@ -153,13 +175,13 @@ def _array(path: Path, tensor: Any) -> Array:
         tensor.data_location = onnx.TensorProto.DEFAULT
     try:
         array = numpy_helper.to_array(tensor)
-        if array.dtype.kind in "SUOc":
-            raise ValueError("its values are not real numbers")
-        whole = array.dtype.kind in "iub"
-        kept = whole or array.dtype in (np.float32, np.float64)
-        array = array.astype(np.int64 if whole else array.dtype if kept else np.float32)
-    except Exception as error:
+    except Exception as error:  # onnx raises whatever its own code trips over
         raise ValueError(f"its data do not fit its type and shape {list(shape)}") from error
+    if array.dtype.kind in "SUOc":
+        raise ValueError("its values are not real numbers")
+    whole = array.dtype.kind in "iub"
+    kept = whole or array.dtype in (np.float32, np.float64)
+    array = array.astype(np.int64 if whole else array.dtype if kept else np.float32)
     if array.shape != shape:
         raise ValueError(f"its data do not fit its shape {list(shape)}")
     return array

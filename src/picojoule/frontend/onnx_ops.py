@@ -163,6 +163,8 @@ def _norm(draft: Draft, item: Item, x: Value, arrays: dict[str, Array], eps: flo
 
 
 def add(draft: Draft, item: Item) -> None:
+    if len(item.inputs) != 2:
+        raise Unsupported(f"adds {len(item.inputs)} inputs", "two terms")
     constants = [n for n in item.inputs if n in draft.constants]
     if constants:
         x = draft.value(next((n for n in item.inputs if n not in draft.constants), ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 
@@ -54,29 +55,25 @@ def layout_of(arrays: Mapping[str, Array]) -> Layout:
     return Layout({name: array.shape for name, array in arrays.items()}, starts)
 
 
-class Optimizer:
+class Optimizer(Protocol):
     """What moves a flat buffer of parameters against its gradient.
 
     buffers  its memory, by name, each as long as the parameters; `count` steps were made.
              Both together are all of its state: saved and put back, training goes on bit for bit
-    spans    where rate and decay are the same: (start, stop, factor of the rate, decay)
     """
 
-    def __init__(
-        self, size: int, names: tuple[str, ...], decay: Array | float, factor: Array | float,
-        dtype: type,
-    ) -> None:  # fmt: skip
-        self.buffers = {name: np.zeros(size, dtype) for name in names}
-        self.spans = spans(size, factor, decay)
-        self.count = 0
+    buffers: dict[str, Array]
+    count: int
 
     def step(self, flat: Array, g: Array, lr: float, threads: int | None = None) -> None:
         """Move `flat` in place against the gradient g."""
-        raise NotImplementedError
 
 
 def spans(size: int, factor: Array | float, decay: Array | float) -> list[kernels.Span]:
-    """Runs of elements whose factor and decay, given for each or for all, are the same."""
+    """Where factor of the rate and decay, given for each or for all elements, are the same.
+
+    (start, stop, factor, decay) of each run.
+    """
     both = np.stack([np.broadcast_to(np.asarray(a, np.float64), (size,)) for a in (factor, decay)])
     cuts = np.flatnonzero((both[:, 1:] != both[:, :-1]).any(0)) + 1
     starts = [0, *cuts.tolist()] if size else []
@@ -86,7 +83,7 @@ def spans(size: int, factor: Array | float, decay: Array | float) -> list[kernel
     ]
 
 
-class Adam(Optimizer):
+class Adam:
     """Adam (Kingma and Ba 2015) with bias correction.
 
     All buffers are flat and of one dtype; `decay`, and the `factor` of the rate, are for all
@@ -100,7 +97,8 @@ class Adam(Optimizer):
         beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, coupled: bool = False,
         dtype: type = np.float32,
     ) -> None:  # fmt: skip
-        super().__init__(size, ("first", "second"), decay, factor, dtype)
+        self.buffers = {name: np.zeros(size, dtype) for name in ("first", "second")}
+        self.spans, self.count = spans(size, factor, decay), 0
         self.beta1, self.beta2, self.eps, self.coupled = beta1, beta2, eps, coupled
 
     def step(self, flat: Array, g: Array, lr: float, threads: int | None = None) -> None:
@@ -112,7 +110,7 @@ class Adam(Optimizer):
         kernels.adam(buffers, self.spans, lr, numbers, self.coupled, threads)
 
 
-class Momentum(Optimizer):
+class Momentum:
     """Stochastic gradient descent with momentum, as torch defines it: v = m v + g.
 
     decay     is added to the gradient
@@ -123,7 +121,8 @@ class Momentum(Optimizer):
         self, size: int, *, decay: Array | float = 0.0, factor: Array | float = 1.0,
         keep: float = 0.9, nesterov: bool = False, dtype: type = np.float32,
     ) -> None:  # fmt: skip
-        super().__init__(size, ("velocity",), decay, factor, dtype)
+        self.buffers = {"velocity": np.zeros(size, dtype)}
+        self.spans, self.count = spans(size, factor, decay), 0
         self.keep, self.nesterov = keep, nesterov
 
     def step(self, flat: Array, g: Array, lr: float, threads: int | None = None) -> None:

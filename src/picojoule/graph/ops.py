@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from picojoule.fixed.profile import TENSOR
 from picojoule.graph.ops_image import (
     AveragePool,
     Concat,
@@ -25,6 +24,7 @@ from picojoule.graph.ops_image_int import (
     IntConv2d,
     IntLookup,
     IntMaxPool,
+    clamp_complaints,
 )
 from picojoule.graph.ops_spiking import (
     SYNAPSES,
@@ -274,10 +274,7 @@ class IntDense:
         }
 
     def complaints(self) -> list[str]:
-        found = [] if self.low < self.high else [f"low {self.low} is not below high {self.high}"]
-        if self.profile not in TENSOR:
-            found.append(f"no such tensor profile: {self.profile!r}; known: {sorted(TENSOR)}")
-        return found
+        return clamp_complaints(self.low, self.high, self.profile)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,7 +306,7 @@ class IntAdd:
         return {"scaling": (6,), "step_a": (), "step_b": (), "step_out": ()}
 
     def complaints(self) -> list[str]:
-        return [] if self.low < self.high else [f"low {self.low} is not below high {self.high}"]
+        return clamp_complaints(self.low, self.high, self.profile)
 
 
 REAL_OPS = (

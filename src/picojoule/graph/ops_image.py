@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from picojoule.graph.ops_spiking import Shapes
 from picojoule.graph.types import TensorType
@@ -67,12 +68,36 @@ def pool_complaints(
     return found
 
 
-def conv_type(what: str, op: Conv, x: TensorType, features: int) -> tuple[int, int, int]:
+def pooled(op: Any, x: TensorType) -> tuple[int, int, int]:
+    """Shape of a pool's result.  Raises ValueError where it has none."""
+    *size, channels = image(type(op).__name__, x)
+    return (*windows(tuple(size), op.kernel, op.stride, op.padding), channels)
+
+
+def convolved(op: Any, x: TensorType) -> tuple[int, int, int]:
     """Shape of a convolution's result.  Raises ValueError where it has none."""
-    *size, channels = image(what, x)
-    if op.groups < 1 or channels % op.groups or features % op.groups:
-        raise ValueError(f"{op.groups} groups do not divide {channels} channels into {features}")
-    return (*windows(tuple(size), op.kernel, op.stride, op.padding, op.dilation), features)
+    *size, channels = image(type(op).__name__, x)
+    if op.groups < 1 or channels % op.groups or op.features % op.groups:
+        what = f"{channels} channels into {op.features}"
+        raise ValueError(f"{op.groups} groups do not divide {what}")
+    return (*windows(tuple(size), op.kernel, op.stride, op.padding, op.dilation), op.features)
+
+
+def conv_complaints(op: Any) -> list[str]:
+    """What is wrong with the fields of a convolution, whatever the image."""
+    found = window_complaints(op.kernel, op.stride, op.padding, op.dilation)
+    if op.features < 1 or op.groups < 1:
+        found.append(f"features {op.features} and groups {op.groups} must be positive")
+    return found
+
+
+def joined(what: str, inputs: tuple[TensorType, ...]) -> tuple[int, ...]:
+    """Shape of all inputs along the last axis.  Raises ValueError where other axes differ."""
+    lead = {x.shape[:-1] for x in inputs}
+    if len(lead) != 1:
+        listed = " and ".join(str(list(x.shape)) for x in inputs)
+        raise ValueError(f"{what} needs inputs that differ in the last axis only, got {listed}")
+    return (*lead.pop(), sum(x.shape[-1] for x in inputs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,17 +122,14 @@ class Conv:
     ARITY = (1, 1)
 
     def out_type(self, x: TensorType) -> TensorType:
-        return TensorType(conv_type("Conv", self, x, self.features))
+        return TensorType(convolved(self, x))
 
     def shapes(self, x: TensorType) -> Shapes:
         inputs = x.shape[-1] // self.groups
         return {"weight": (self.features, inputs, *self.kernel), "bias": (self.features,)}
 
     def complaints(self) -> list[str]:
-        found = window_complaints(self.kernel, self.stride, self.padding, self.dilation)
-        if self.features < 1 or self.groups < 1:
-            found.append(f"features {self.features} and groups {self.groups} must be positive")
-        return found
+        return conv_complaints(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +144,7 @@ class MaxPool:
     ARITY = (1, 1)
 
     def out_type(self, x: TensorType) -> TensorType:
-        *size, channels = image("MaxPool", x)
-        places = windows(tuple(size), self.kernel, self.stride, self.padding)
-        return TensorType((*places, channels), x.kind)
+        return TensorType(pooled(self, x), x.kind)
 
     def shapes(self, x: TensorType) -> Shapes:
         return {}
@@ -149,9 +169,7 @@ class AveragePool:
     ARITY = (1, 1)
 
     def out_type(self, x: TensorType) -> TensorType:
-        *size, channels = image("AveragePool", x)
-        places = windows(tuple(size), self.kernel, self.stride, self.padding)
-        return TensorType((*places, channels))
+        return TensorType(pooled(self, x))
 
     def shapes(self, x: TensorType) -> Shapes:
         return {}
@@ -185,11 +203,7 @@ class Concat:
     ARITY = (2, None)
 
     def out_type(self, *inputs: TensorType) -> TensorType:
-        lead = {x.shape[:-1] for x in inputs}
-        if len(lead) != 1:
-            listed = " and ".join(str(list(x.shape)) for x in inputs)
-            raise ValueError(f"Concat needs inputs that differ in the last axis only, got {listed}")
-        return TensorType((*lead.pop(), sum(x.shape[-1] for x in inputs)), inputs[0].kind)
+        return TensorType(joined("Concat", inputs), inputs[0].kind)
 
     def shapes(self, *inputs: TensorType) -> Shapes:
         return {}

@@ -8,10 +8,11 @@ from picojoule.fixed.profile import TENSOR
 from picojoule.graph.ops_image import (
     NONE,
     ONE,
-    image,
+    conv_complaints,
+    convolved,
+    joined,
     pool_complaints,
-    window_complaints,
-    windows,
+    pooled,
 )
 from picojoule.graph.ops_spiking import Shapes
 from picojoule.graph.types import TensorType
@@ -63,12 +64,7 @@ class IntConv2d:
     ARITY = (1, 1)
 
     def out_type(self, x: TensorType) -> TensorType:
-        *size, channels = image("IntConv2d", x)
-        if self.groups < 1 or channels % self.groups or self.features % self.groups:
-            what = f"{channels} channels into {self.features}"
-            raise ValueError(f"{self.groups} groups do not divide {what}")
-        places = windows(tuple(size), self.kernel, self.stride, self.padding, self.dilation)
-        return TensorType((*places, self.features), "integer")
+        return TensorType(convolved(self, x), "integer")
 
     def shapes(self, x: TensorType) -> Shapes:
         out = (self.features,)
@@ -79,10 +75,7 @@ class IntConv2d:
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
-        found = window_complaints(self.kernel, self.stride, self.padding, self.dilation)
-        if self.features < 1 or self.groups < 1:
-            found.append(f"features {self.features} and groups {self.groups} must be positive")
-        return found + clamp_complaints(self.low, self.high, self.profile)
+        return conv_complaints(self) + clamp_complaints(self.low, self.high, self.profile)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +90,7 @@ class IntMaxPool:
     ARITY = (1, 1)
 
     def out_type(self, x: TensorType) -> TensorType:
-        *size, channels = image("IntMaxPool", x)
-        places = windows(tuple(size), self.kernel, self.stride, self.padding)
-        return TensorType((*places, channels), "integer")
+        return TensorType(pooled(self, x), "integer")
 
     def shapes(self, x: TensorType) -> Shapes:
         return {}
@@ -133,9 +124,7 @@ class IntAveragePool:
     ARITY = (1, 1)
 
     def out_type(self, x: TensorType) -> TensorType:
-        *size, channels = image("IntAveragePool", x)
-        places = windows(tuple(size), self.kernel, self.stride, self.padding)
-        return TensorType((*places, channels), "integer")
+        return TensorType(pooled(self, x), "integer")
 
     def shapes(self, x: TensorType) -> Shapes:
         return dict.fromkeys(self.CONSTANTS, ())
@@ -189,12 +178,7 @@ class IntConcat:
     ARITY = (2, None)
 
     def out_type(self, *inputs: TensorType) -> TensorType:
-        lead = {x.shape[:-1] for x in inputs}
-        if len(lead) != 1:
-            listed = " and ".join(str(list(x.shape)) for x in inputs)
-            what = "IntConcat needs inputs that differ in the last axis only"
-            raise ValueError(f"{what}, got {listed}")
-        return TensorType((*lead.pop(), sum(x.shape[-1] for x in inputs)), "integer")
+        return TensorType(joined("IntConcat", inputs), "integer")
 
     def shapes(self, *inputs: TensorType) -> Shapes:
         return {}

@@ -13,8 +13,6 @@ Shapes = dict[str, tuple[int, ...]]
 Pairs = tuple[tuple[str, str], ...]
 Numbers = tuple[tuple[str, int], ...]
 
-MANTISSA_BITS = 9  # of a weight of mixed sign
-
 
 def same_shape(what: str, *inputs: TensorType) -> tuple[int, ...]:
     """The one shape of all inputs.  Raises ValueError where they differ."""

@@ -1,4 +1,4 @@
-"""Convolution of images (n, height, width, channels), its gradients, and its exact integer twin.
+"""Convolution of images (n, height, width, channels), and its gradients.
 
 float32 without dilation or groups runs in tiles of vector registers (`convolution_tiles`); all
 else is one matrix product a tap, in numpy.  Weights are (out, channels // groups, kh, kw).
@@ -17,7 +17,6 @@ from picojoule.kernels.convolution_tiles import backward_block, forward_block
 from picojoule.kernels.micro import best_shape
 from picojoule.kernels.pool import over_blocks
 from picojoule.kernels.pooling import TWO, max_pool, max_pool_gradient
-from picojoule.kernels.tensor import matmul_carrier
 from picojoule.kernels.window import Window
 
 Array = np.ndarray[Any, Any]
@@ -93,25 +92,6 @@ def convolution_gradients(
     return _gradients_taps(g, x, weight, window, groups, wants_x)
 
 
-def int_convolve(
-    x: Array, weight: Array, bias: Array, window: Window, zero_in: int = 0, *, groups: int = 1,
-    x_limit: int | None = None, w_limit: int | None = None, threads: int | None = None,
-) -> Array:  # fmt: skip
-    """int32 accumulators sum (x - zero_in) weight + bias, exactly; beyond 32 bits they wrap.
-
-    x int (n, h, w, c), padded with zero_in; weight, bias int.  Limits as in `int_matmul`.
-    """
-    x_limit = _largest(x, zero_in) if x_limit is None else x_limit
-    w_limit = _largest(weight) if w_limit is None else w_limit
-    taps = int(np.prod(weight.shape[1:]))
-    carrier = matmul_carrier(taps * x_limit * w_limit + _largest(bias))
-    wide = np.subtract(x, zero_in, dtype=carrier, casting="unsafe")
-    y = convolve(
-        wide, weight.astype(carrier), bias.astype(carrier), window, groups=groups, threads=threads
-    )
-    return y.astype(np.int32) if carrier.itemsize == 4 else y.astype(np.int64).astype(np.int32)
-
-
 def _check(x: Array, weight: Array, window: Window, groups: int) -> None:
     """Tiles read bare addresses, so nothing that does not fit may reach them."""
     fits = x.ndim == weight.ndim == 4 and weight.shape[2:] == window.kernel
@@ -119,12 +99,6 @@ def _check(x: Array, weight: Array, window: Window, groups: int) -> None:
     if not fits or min(window.out_size(*x.shape[1:3])) < 1 or min(window.padding) < 0:
         what = f"images {x.shape} do not fit weights {weight.shape} in {groups} groups"
         raise ValueError(f"{what} and {window}")
-
-
-def _largest(values: Array, zero: int = 0) -> int:
-    if values.size == 0:
-        return 0
-    return max(abs(int(values.max()) - zero), abs(int(values.min()) - zero))
 
 
 # -------------------------------------------------------------------------------- tiles

@@ -14,8 +14,12 @@ Padding = int | str | tuple[int, int] | tuple[int, int, int, int]
 
 
 def pair(value: Pair) -> tuple[int, int]:
-    """(y, x) of one number or two."""
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
+    """(y, x) of one number or two.  Raises UsageError PJ806 for anything else."""
+    if isinstance(value, int):
+        return value, value
+    if len(value) != 2:
+        raise _refused(f"one number or (y, x) is needed, got {value}")
+    return value[0], value[1]
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,8 @@ def _sides(
     if isinstance(padding, int):
         return (padding,) * 4
     if padding == "same":
+        if len(shape) != 3 or min(stride) < 1:
+            return 0, 0, 0, 0  # the op says what is wrong with these
         wanted = [-(-shape[k] // stride[k]) for k in (0, 1)]
         missing = [
             max((wanted[k] - 1) * stride[k] + dilation[k] * (kernel[k] - 1) + 1 - shape[k], 0)
@@ -128,12 +134,15 @@ def _sides(
     return (*padding, *padding)[:4]  # type: ignore[return-value]
 
 
-def made(layer: Any) -> tuple[str, Op]:
-    """The prefix of a node's name and the op of a layer without parameters."""
+def made(layer: Any, shape: tuple[int, ...]) -> tuple[str, Op]:
+    """The prefix of a node's name and the op of a layer without parameters, for inputs of a shape.
+
+    Raises UsageError PJ806 for what is no layer.
+    """
     if isinstance(layer, MaxPool | AveragePool):
         kernel = pair(layer.kernel)
         stride = kernel if layer.stride is None else pair(layer.stride)
-        sides = _sides(layer.padding, (), kernel, stride, (1, 1))
+        sides = _sides(layer.padding, shape, kernel, stride, (1, 1))
         window = {"kernel": kernel, "stride": stride, "padding": sides}
         if isinstance(layer, MaxPool):
             return "pool", graph_ops.MaxPool(**window)
@@ -148,4 +157,6 @@ def made(layer: Any) -> tuple[str, Op]:
         return "leaky", graph_ops.LeakyRelu(slope=layer.slope)
     if isinstance(layer, Elu):
         return "elu", graph_ops.Elu(alpha=layer.alpha)
+    if type(layer) not in known:
+        raise _refused(f"{str(layer)[:80]} is no layer")
     return known[type(layer)]

@@ -159,7 +159,7 @@ def _flat(site: _Site, last: str, shape: Shape) -> tuple[str, Shape]:
 
 def _unary(site: _Site, layer: Layer, last: str, shape: Shape) -> tuple[str, Shape]:
     """Layers without parameters.  Raises UsageError PJ806 where the shape is not theirs."""
-    prefix, op = made(layer)
+    prefix, op = made(layer, shape)
     try:
         out = op.out_type(TensorType(shape)).shape
     except ValueError as error:

@@ -27,6 +27,7 @@ from picojoule.graph.ops import (
     IntLookup,
     IntMaxPool,
     IntSynapse,
+    LeakyRelu,
     MaxPool,
     Relu,
 )
@@ -109,7 +110,8 @@ def _add(graph: Graph, whole: Graph, name: str) -> Graph:
     op = whole[name].op
     assert isinstance(op, IntAdd)
     if np.all(whole.value(op.step_b) < NEGLIGIBLE * _value(whole, op.step_a)):
-        return graph.swap(name, Relu(), graph[name].inputs[:1])
+        made = Relu() if op.low == op.zero else LeakyRelu(slope=1.0)  # the same in another step
+        return graph.swap(name, made, graph[name].inputs[:1])
     return _put(graph, name, Add(), op.low == op.zero)
 
 

@@ -15,10 +15,9 @@ from picojoule.graph.ops import (
     SYNAPSES,
     CubaLif,
     Dense,
+    Flatten,
     Input,
-    IntAdd,
     IntCuba,
-    IntDense,
     IntNeuron,
 )
 from picojoule.passes.bits import Bits, bits_faults, choose_bits
@@ -28,6 +27,7 @@ from picojoule.passes.move_bias import move_bias
 from picojoule.passes.partition import partition
 from picojoule.passes.populations import fields_of, kind_of, populations
 from picojoule.passes.quantize import prepare
+from picojoule.passes.quantize_tensor import INTEGERS
 from picojoule.passes.support import support_faults
 from picojoule.passes.tiles import memory_faults
 from picojoule.passes.values import late_faults, place, value_faults
@@ -72,8 +72,9 @@ def _spiking_faults(graph: Graph, target: Target, bits: Bits) -> list[Fault]:
 
 def _profile_faults(graph: Graph, target: Target) -> Iterator[Fault]:
     """Integers mean what the arithmetic that they were chosen for makes of them."""
-    for name in graph.names(IntCuba, IntNeuron, IntDense, IntAdd):
-        has, needs = getattr(graph[name].op, "profile", ""), target.core.profile
+    for name in graph.names(IntCuba, IntNeuron, *INTEGERS):
+        needs = target.core.profile
+        has = getattr(graph[name].op, "profile", needs)  # pools and tables have none
         if has != needs:
             yield Fault(
                 "PJ206",
@@ -181,7 +182,7 @@ def _tensor_faults(graph: Graph, target: Target, bits: Bits) -> list[Fault]:
     faults = memory_faults(graph, target, bits.weight, bits.activation)
     for name in graph.names(Dense):
         faults += _sum_faults(graph, target, name, bits)
-    if not graph.names(Dense) and graph.names(IntDense):
+    if len(graph.names(Input, Flatten, *INTEGERS)) == len(graph.names()):
         faults += overflow_faults(graph)
     return faults
 

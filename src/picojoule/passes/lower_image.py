@@ -76,7 +76,8 @@ def _conv(site: TensorSite, name: str, phase: int) -> Value:
     out = graph.types[name].shape
     taps = math.prod(graph.value(op.weight).shape[1:])
     across = channel_tiles(site.target, taps, out, op.groups, op.weight_bits)
-    cut = {channels: [*row_tiles(site.target, out, channels)] for channels in across}
+    most = max(tile.stop - tile.start for tile in across)
+    cut = {channels: [*row_tiles(site.target, out, channels, most)] for channels in across}
     every = [tile for rows in cut.values() for tile in rows]
     size = _tile_size(every, out)
     layer = _layer(site, name, phase, size, max(map(len, cut.values())))

@@ -51,11 +51,17 @@ def channel_tiles(
     )
 
 
-def row_tiles(target: Target, shape: tuple[int, ...], channels: Tile) -> Iterator[ImageTile]:
-    """Rows whose accumulators fit: all at once, or else in two halves that take turns."""
+def row_tiles(
+    target: Target, shape: tuple[int, ...], channels: Tile, most: int = 0
+) -> Iterator[ImageTile]:
+    """Rows whose accumulators fit: all at once, or else in two halves that take turns.
+
+    most: channels of the layer's widest tile, if wider: halves are for all tiles, or for none.
+    """
     each = shape[1] * (channels.stop - channels.start)
-    held = accumulators(target)
-    rows = shape[0] if shape[0] * each <= held else max(1, held // 2 // each)
+    held, widest = accumulators(target), shape[1] * max(channels.stop - channels.start, most)
+    whole = shape[0] * widest <= held
+    rows = shape[0] if whole else min(shape[0], max(1, held // 2 // each))
     for number, first in enumerate(range(0, shape[0], rows)):
         count = min(rows, shape[0] - first)
         yield ImageTile(first, count, channels.start, channels.stop, number % 2)

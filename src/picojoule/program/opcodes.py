@@ -64,7 +64,7 @@ _TABLE = (
     Opcode("deliver_shared", "compute", "receive",
            ("axon", "row", "base", "indptr", "target", "weight"), ("q",),
            ("exponent", "graded"), "spiking", optional=1),
-    # q += shifted(sum, exponent) in units of weights, then sum = 0 (rule N1)
+    # q += shifted(sum, exponent) in units of weights, then sum = 0 (rule N2)
     Opcode("accumulate", "compute", "receive", ("sum",), ("q",), ("exponent",), "spiking"),
     *(_neurons(kind) for kind in KINDS.values()),
     # spikes of neurons [lo:hi] -> output labels [lo:hi]

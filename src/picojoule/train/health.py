@@ -117,11 +117,10 @@ def _of_layer(node: Node, made: Pass) -> Activations:
     assert made.values is not None
     found = made.values.of[node.name].data
     zero, low, high = (getattr(node.op, f, None) for f in ("zero", "low", "high"))
-    values = found - (zero or 0)
+    values = found.astype(np.int64) - zero if zero else found  # a byte would wrap
     ends = np.zeros(1, bool)
     if low is not None and high is not None and getattr(node.op, "multiplier", True) is not None:
-        lowest = values == low - (zero or 0) if low != zero else np.zeros(1, bool)
-        ends = (values == high - (zero or 0)) | lowest
+        ends = found == high if low == zero else (found == high) | (found == low)
     elif type(node.op).__name__ in ("Sigmoid", "Tanh"):
         ends = np.abs(values - 0.5 * (values.min() >= 0)) > SATURATED * (
             0.5 + (values.min() < 0) / 2

@@ -61,7 +61,7 @@ class Options:
     augment       changes each batch of samples: (x, generator) -> x
     average       decay of the running average of parameters that is returned; 0: the last ones
     clip          largest Euclidean norm of a gradient
-    neuron_lr     factor of the rate for decays, thresholds and biases of neurons
+    neuron_lr     factor of the rate for decays and thresholds of neurons
     step_lr       factor of the rate for steps, which move in the log domain
     momentum      of the running statistics of batch norm
     freeze_statistics
@@ -72,7 +72,10 @@ class Options:
     fixed         names of parameters that stay as they are
     patience      epochs without a better validation accuracy, then training stops
     checkpoint    a file that holds all of training after each epoch; `resume` goes on from it
-    teacher       a float graph whose answers are mixed into the labels, with weight `trust`
+    teacher       a float graph whose answers are mixed into the labels, with weight `trust`;
+                  `teacher_gain`: factor from its scores to logits
+    surrogate     slope that stands for that of a spike
+    threads       of the pool; None: as many as there are cores
     keep_interrupted
                   an interrupt ends training with a warning and the best so far; or it is raised
     """

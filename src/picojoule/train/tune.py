@@ -57,7 +57,7 @@ def finetune(
 
 
 def usual(graph: Graph) -> Options:
-    """Options for fine-tuning: neurons of a spiking network keep their constants."""
+    """Options for fine-tuning: a spiking network keeps its steps, decays and thresholds."""
     if not is_spiking(graph):
         return Options(smoothing=0.1)
     return Options(smoothing=0.1, gain=0.5, step_lr=0.0, neuron_lr=0.0)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import numpy as np
 
-from picojoule.container import existing, unopened
+from picojoule.container import DAMAGED, existing, unopened
 from picojoule.errors import Fault, UsageError
 
 Array = np.ndarray
 LARGEST = 4 * 2**30  # bytes of all arrays of a file, unpacked
-# what numpy, zipfile, gzip and wave raise on damaged files
-DAMAGED = (
-    ValueError, TypeError, KeyError, EOFError, MemoryError, OverflowError, RuntimeError,
-    AttributeError, SyntaxError, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
-)  # fmt: skip
 T = TypeVar("T")
 
 
