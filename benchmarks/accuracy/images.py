@@ -85,11 +85,11 @@ TASKS = {
         ),
         Task(
             "fashion_mnist", "fashion_mnist", (32, 64, 128), move(1, mirror=True),
-            Recipe(14, 4e-3, 0.05),
+            Recipe(10, 4e-3, 0.05),
             {
-                8: Recipe(2, 3e-4, 0.05, augment=MIRROR),
-                4: Recipe(8, 2e-3, 0.05, augment=MIRROR),
-                2: Recipe(20, 5e-3, 0.05, augment=MIRROR),
+                8: Recipe(1, 3e-4, 0.05, augment=MIRROR),
+                4: Recipe(3, 2e-3, 0.05, augment=MIRROR),
+                2: Recipe(16, 5e-3, 0.0, weight_decay=0.0, augment=MIRROR),
             },
         ),
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from picojoule.errors import UsageError
-from picojoule.kernels.pool import checked_threads, default_threads, over_blocks
+from picojoule.kernels.pool import checked_threads, default_threads, over_blocks, shared
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5, 100])
@@ -54,3 +56,27 @@ def test_numbers_of_threads(monkeypatch):
         monkeypatch.setenv("PICOJOULE_THREADS", text)
         with pytest.raises(UsageError, match="PJ806"):
             default_threads()
+
+
+def test_every_task_is_done_once_however_it_is_met():
+    """Helpers that watch, sleep, come late or find their task withdrawn."""
+    for pause in (0, 0, 0, 1e-4, 1e-3, 0, 2e-2, 0):
+        done = []
+        over_blocks(7, 3, lambda a, b, done=done: done.append(a), block=1)
+        assert sorted(done) == list(range(7))
+        time.sleep(pause)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_has_threads_of_its_own():
+    over_blocks(4, 3, lambda a, b: None, block=1)
+    child = os.fork()
+    if not child:  # no test runner here: leave by the number of blocks alone
+        os._exit(len(over_blocks(4, 3, lambda a, b: time.sleep(1e-3), block=1)))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+
+
+def test_cuts_for_what_does_not_depend_on_them():
+    assert shared(100, 2) == 25
+    assert shared(100, 2, least=60) == 60
+    assert shared(0, 4) == 1

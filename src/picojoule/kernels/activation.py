@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from picojoule.fixed.jit import jit
-from picojoule.kernels.pool import over_blocks
+from picojoule.kernels.pool import over_blocks, shared
 
 Array = np.ndarray[Any, Any]
-BLOCK = 1 << 16
+BLOCK = 1 << 14  # elements; fewer are not worth a thread
 
 
 @jit
@@ -35,8 +35,9 @@ def rectify(x: Array, threads: int | None = None) -> Array:
     y, zero = np.empty_like(x), x.dtype.type(0)
     flat = x.reshape(-1), y.reshape(-1)
     over_blocks(
-        x.size, threads, lambda lo, hi: rectify_flat(flat[0][lo:hi], flat[1][lo:hi], zero), BLOCK
-    )
+        x.size, threads, lambda lo, hi: rectify_flat(flat[0][lo:hi], flat[1][lo:hi], zero),
+        shared(x.size, threads, BLOCK),
+    )  # fmt: skip
     return y
 
 
@@ -49,6 +50,6 @@ def rectify_gradient(g: Array, y: Array, threads: int | None = None) -> Array:
         g.size,
         threads,
         lambda lo, hi: rectify_gradient_flat(*(a[lo:hi] for a in flat), zero),
-        BLOCK,
+        shared(g.size, threads, BLOCK),
     )
     return out

@@ -1,8 +1,4 @@
-"""Matrix products, and the BLAS threads of the process: one while bits must be the same.
-
-Large products are cut into panels of columns, which depend on shapes only; our own pool of
-threads works on them, each with a BLAS of one thread.
-"""
+"""Matrix products, and the BLAS threads of the process: one while bits must be the same."""
 
 from __future__ import annotations
 
@@ -16,11 +12,9 @@ import numpy as np
 import threadpoolctl
 from threadpoolctl import threadpool_limits
 
-from picojoule.kernels.pool import over_blocks
+from picojoule.kernels.product import fits, product
 
 Array = np.ndarray[Any, Any]
-LARGE = 1 << 22  # multiplications from which cutting a product pays
-WIDE = 512  # columns of two panels; narrower ones cost more than they share
 
 
 @dataclass
@@ -67,22 +61,14 @@ def _take_control() -> None:
 def matmul(
     a: Array, b: Array, bias: Array | None = None, relu: bool = False, threads: int | None = None
 ) -> Array:
-    """a @ b + bias, rectified if asked; a (n, k), b (k, m), bias (m,)."""
-    n, m = len(a), b.shape[1]
-    panels = 2 * max(1, m // WIDE)
-    if n * a.shape[1] * m < LARGE or m < 64:
-        return _panel(a, b, bias, relu, None)
-    out = np.empty((n, m), np.result_type(a, b))
+    """a @ b + bias, rectified if asked; a (n, k), b (k, m), bias (m,).
 
-    def work(lo: int, hi: int) -> None:
-        _panel(a, b[:, lo:hi], None if bias is None else bias[lo:hi], relu, out[:, lo:hi])
-
-    over_blocks(m, threads, work, -(-m // panels))
-    return out
-
-
-def _panel(a: Array, b: Array, bias: Array | None, relu: bool, out: Array | None) -> Array:
-    out = np.matmul(a, b, out=out)
+    float32 runs in tiles of our own (`product`), what is small or of another type in BLAS.
+    """
+    if fits(a, b):
+        start = np.zeros(b.shape[1], np.float32) if bias is None else np.ascontiguousarray(bias)
+        return product(a, b, start, relu, threads)
+    out = np.matmul(a, b)
     if bias is not None:
         out += bias
     return np.maximum(out, 0, out=out) if relu else out

@@ -14,13 +14,13 @@ import numpy as np
 
 from picojoule.fixed.jit import config
 from picojoule.kernels.convolution_tiles import backward_block, forward_block
-from picojoule.kernels.micro import best_shape
-from picojoule.kernels.pool import over_blocks
+from picojoule.kernels.micro import best_shape, weight_shape
+from picojoule.kernels.pool import over_blocks, shared
 from picojoule.kernels.pooling import TWO, max_pool, max_pool_gradient
 from picojoule.kernels.window import Window
 
 Array = np.ndarray[Any, Any]
-PARTS = 16  # most blocks whose weight gradients are summed
+PARTS = 8  # most blocks whose weight gradients are summed
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +142,8 @@ def _convolve_tiles(
     y = np.empty((len(x), *halves, out), np.float32)
     which = np.empty(y.shape if how[1] else (0, 0, 0, 0), np.int16)
     args = (np.ascontiguousarray(x), packed, start, _geometry(window, shape, size, *how), y, which)
-    over_blocks(len(x), threads, lambda lo, hi: forward_block(lo, hi, *args))
+    size = shared(len(x), threads)
+    over_blocks(len(x), threads, lambda lo, hi: forward_block(lo, hi, *args), size)
     return y, which
 
 
@@ -151,15 +152,17 @@ def _gradients_tiles(
     wants_x: bool, threads: int | None,
 ) -> Gradients:  # fmt: skip
     (out, channels), (kh, kw), n = weight.shape[:2], window.kernel, len(x)
-    forth, back = best_shape(kw * channels, out), best_shape(x.shape[2], channels)
+    forth, few = weight_shape(kh * kw * channels, kw * channels, out)
+    back = best_shape(x.shape[2], channels)
     pixel = _whole(out, forth[2])
     mirrored = np.zeros((kh, kw, pixel, wants_x * _whole(channels, back[2])), np.float32)
     if wants_x:
         mirrored[:, :, :out, :channels] = weight[:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
     block = -(-n // PARTS)
     of_x = np.empty(x.shape if wants_x else (0, *x.shape[1:]), np.float32)
-    kernel_row = _whole(kw * channels, forth[1])
-    of_weight = np.empty((-(-n // block), kh * kernel_row + 3, pixel), np.float32)
+    kernel_row = kw * channels if few else _whole(kw * channels, forth[1])
+    stored = forth[1] if few else kh * kernel_row + 3
+    of_weight = np.empty((-(-n // block), stored, pixel), np.float32)
     g, x = np.ascontiguousarray(g, np.float32), np.ascontiguousarray(x)
     y, which = g if seen[0] is None else seen[0], seen[1]
     taps = np.empty((0, 0, 0, 0), np.int16) if which is None else which
@@ -172,9 +175,9 @@ def _gradients_tiles(
 
     over_blocks(n, threads, work, block)
     total = of_weight.sum(0)[:, :out]
-    rows = total[:-3].reshape(kh, kernel_row, out)[:, : kw * channels]
+    rows = total[: kh * kernel_row].reshape(kh, kernel_row, out)[:, : kw * channels]
     of_taps = rows.reshape(kh, kw, channels, out).transpose(3, 2, 0, 1)
-    of_bias = np.ascontiguousarray(total[-3])
+    of_bias = np.ascontiguousarray(total[kh * kernel_row])
     return Gradients(of_x if wants_x else None, np.ascontiguousarray(of_taps), of_bias)
 
 

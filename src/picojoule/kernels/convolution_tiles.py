@@ -12,6 +12,7 @@ import numpy as np
 
 from picojoule.fixed.jit import jit
 from picojoule.kernels.micro import ADD, LANES, RECTIFY, SHAPES, STORE, tile
+from picojoule.kernels.pooled import largest, sent_back
 from picojoule.kernels.pooling_loops import max_two_row
 
 LAST = len(SHAPES) - 1  # 3 rows of one vector
@@ -96,9 +97,17 @@ def forward_block(lo, hi, x, weight, bias, geometry, y, which):
 @jit
 def pool_rows(pair, relu, best, which):
     """Largest of 2 x 2 pixels of two rows (2, columns, c); which: -1 where relu ends in 0."""
-    above, below = pair[0].reshape(-1), pair[1].reshape(-1)
+    many = pair.shape[2]
+    if many % LANES == 0:
+        above, below = pair[0].ctypes.data, pair[1].ctypes.data
+        value, tap = best.ctypes.data, which.ctypes.data
+        for j in range(best.shape[0]):
+            for c in range(0, many, LANES):
+                at, to = 4 * (2 * j * many + c), j * many + c
+                largest(above + at, below + at, many, relu, value + 4 * to, tap + 2 * to)
+        return
     best, which = best.reshape(-1), which.reshape(-1)
-    max_two_row(above, below, pair.shape[2], best, which)
+    max_two_row(pair[0].reshape(-1), pair[1].reshape(-1), many, best, which)
     if relu:
         for k in range(best.size):
             which[k] = np.int16(-1) if best[k] <= 0 else which[k]
@@ -139,16 +148,23 @@ def spread_gradient(g, y, relu, origin, row, pixel, out):
 def spread_pooled(g, which, origin, row, pixel, out):
     """`spread_gradient` of a pooled result: g, which (rows / 2, columns / 2, out)."""
     columns, many = g.shape[1], g.shape[2]
-    for i in range(g.shape[0]):
+    value, tap, to = g.ctypes.data, which.ctypes.data, out.ctypes.data
+    for i in range(g.shape[0] if many % LANES == 0 else 0):
+        above = to + 4 * (origin + 2 * i * row)
+        for j in range(columns):
+            for c in range(0, many, LANES):
+                at, here = (i * columns + j) * many + c, above + 4 * (2 * j * pixel + c)
+                sent_back(value + 4 * at, tap + 2 * at, here, here + 4 * row, pixel)
+    for i in range(0 if many % LANES == 0 else g.shape[0]):
         source, taps = g[i].reshape(-1), which[i].reshape(-1)
         for ky in range(2):
-            start, tap = origin + (2 * i + ky) * row, 2 * ky
+            start, first = origin + (2 * i + ky) * row, 2 * ky
             for j in range(columns):
-                at, to = j * many, start + 2 * j * pixel
+                at, onto = j * many, start + 2 * j * pixel
                 for c in range(many):
-                    value, here = source[at + c], taps[at + c]
-                    out[to + c] = value if here == tap else np.float32(0)
-                    out[to + pixel + c] = value if here == tap + 1 else np.float32(0)
+                    part, here = source[at + c], taps[at + c]
+                    out[onto + c] = part if here == first else np.float32(0)
+                    out[onto + pixel + c] = part if here == first + 1 else np.float32(0)
 
 
 @jit
@@ -185,6 +201,35 @@ def weight_gradient(image, spread, sizes, geometry, none, out, how):
 
 
 @jit
+def fill_shifted(image, sizes, kh, kw, shifted):
+    """shifted[r] = the flat image from where tap r (row by row, then channel) sees it first."""
+    channels, image_row = sizes[2], sizes[3]
+    for ky in range(kh):
+        for m in range(kw * channels):
+            source = image[ky * image_row + m :]
+            target = shifted[ky * kw * channels + m]
+            for k in range(min(source.size, target.size)):
+                target[k] = source[k]
+
+
+@jit
+def gradient_of_few(shifted, spread, sizes, geometry, none, out, how):
+    """`weight_gradient` of few channels, all taps and the bias in one tile.
+
+    shifted  (rows of the tile, floats of the image): of `fill_shifted`, then ones, then anything
+    out      (rows of the tile, pixel floats), in the order of taps
+    """
+    sy, sx, shape = geometry[2], geometry[3], geometry[6]
+    rows, columns, channels, image_row, spread_row, pixel = sizes
+    for o in range(0, pixel, LANES):
+        tile(
+            shape, shifted.ctypes.data, shifted.shape[1], sx * channels, sy * image_row,
+            spread + 4 * o, sx * pixel, sy * spread_row, columns, rows, none.ctypes.data,
+            out.ctypes.data + 4 * o, pixel, how,
+        )  # fmt: skip
+
+
+@jit
 def backward_block(lo, hi, x, g, y, which, mirrored, forth, back, of_x, of_weight):
     """Gradients of the images lo:hi.
 
@@ -206,6 +251,9 @@ def backward_block(lo, hi, x, g, y, which, mirrored, forth, back, of_x, of_weigh
     none = np.zeros(max(forth[8], stored) + 1, np.float32)
     none[none.size - 1] = 1
     sizes = (rows, columns, channels, width, row, pixel)
+    taps = kh * kw * channels
+    few = taps < forth[7]  # all taps and the bias are one tile
+    shifted = np.ones((forth[7] if few else 0, image.size), np.float32)
     for n in range(lo, hi):
         pad_image(x[n].reshape(x.shape[1], -1), top, left * channels, height, width, padded)
         if pooled:
@@ -213,7 +261,11 @@ def backward_block(lo, hi, x, g, y, which, mirrored, forth, back, of_x, of_weigh
         else:
             spread_gradient(g[n], y[n], forth[9], origin, sy * row, sx * pixel, spread)
         how, at = ADD if n > lo else STORE, spread.ctypes.data  # held by the name `spread`
-        weight_gradient(image.ctypes.data, at + 4 * origin, sizes, forth, none, of_weight, how)
+        if few:
+            fill_shifted(image, sizes, kh, kw, shifted)
+            gradient_of_few(shifted, at + 4 * origin, sizes, forth, none, of_weight, how)
+        else:
+            weight_gradient(image.ctypes.data, at + 4 * origin, sizes, forth, none, of_weight, how)
         for i in range(x.shape[1] if stored else 0):
             convolve_row(
                 back, at + 4 * i * row, pixel, row, mirrored.ctypes.data, pixel, stored,

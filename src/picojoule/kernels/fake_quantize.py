@@ -6,12 +6,13 @@ all.  Segments depend on shapes only, so bits do not depend on the number of thr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from picojoule.fixed.jit import jit
-from picojoule.kernels.pool import over_blocks
+from picojoule.kernels.pool import over_blocks, shared
 
 Array = np.ndarray[Any, Any]
 SEGMENT = 1 << 15
@@ -50,12 +51,33 @@ def gradient_segment(x, g, inverse, low, high, of_x, sums):
         sums[0] += g[k] * (level - (v if inside else zero))
 
 
-def _segments(rows: int, size: int) -> list[tuple[int, slice]]:
-    return [
-        (row, slice(lo, min(lo + SEGMENT, size)))
-        for row in range(rows)
-        for lo in range(0, size, SEGMENT)
-    ]
+@jit
+def round_segments(first, last, size, x, steps, low, high, out):
+    """`round_segment` of segments first..last; x, out flat rows of `size`, steps (rows,)."""
+    across = -(-size // SEGMENT)
+    for k in range(first, last):
+        row = k // across
+        lo = row * size + k % across * SEGMENT
+        hi = min(lo + SEGMENT, (row + 1) * size)
+        round_segment(x[lo:hi], steps[row], 1 / steps[row], low, high, out[lo:hi])
+
+
+@jit
+def gradient_segments(first, last, size, x, g, steps, low, high, of_x, sums):
+    """`gradient_segment` of segments first..last; sums (segments, LANES)."""
+    across = -(-size // SEGMENT)
+    for k in range(first, last):
+        row = k // across
+        lo = row * size + k % across * SEGMENT
+        hi = min(lo + SEGMENT, (row + 1) * size)
+        gradient_segment(x[lo:hi], g[lo:hi], 1 / steps[row], low, high, of_x[lo:hi], sums[k])
+
+
+def _over_segments(x: Array, threads: int | None, work: Callable[[int, int], Any]) -> None:
+    """work(first, last) on all segments of x (rows, size), a few pieces a thread."""
+    count = len(x) * -(-x.shape[1] // SEGMENT)
+    least = max(1, SEGMENT // max(x.shape[1], 1))
+    over_blocks(count, threads, work, shared(count, threads, least))
 
 
 def fake_quantize(x: Array, step: Array, low: int, high: int, threads: int | None = None) -> Array:
@@ -63,15 +85,10 @@ def fake_quantize(x: Array, step: Array, low: int, high: int, threads: int | Non
 
     step  one number, or (len(x),): one for each x[i];  quotients are x times 1 / step
     """
-    rows, steps, numbers = _prepared(x, step, low, high)
+    rows, steps, bounds = _prepared(x, step, low, high)
     out = np.empty_like(rows)
-    segments = _segments(*rows.shape)
-
-    def work(first: int, last: int) -> None:
-        for row, at in segments[first:last]:
-            round_segment(rows[row, at], steps[row], 1 / steps[row], *numbers, out[row, at])
-
-    over_blocks(len(segments), threads, work, 1 if rows.shape[1] >= SEGMENT else 16)
+    args = (rows.shape[1], _flat(rows), steps, *bounds, _flat(out))
+    _over_segments(rows, threads, lambda lo, hi: round_segments(lo, hi, *args))
     return out.reshape(x.shape)
 
 
@@ -79,21 +96,17 @@ def fake_quantize_gradients(
     g: Array, x: Array, step: Array, low: int, high: int, threads: int | None = None
 ) -> tuple[Array, Array]:
     """(gradient of x, gradient of step) of `fake_quantize`, straight through the rounding."""
-    rows, steps, numbers = _prepared(x, step, low, high)
+    rows, steps, bounds = _prepared(x, step, low, high)
     many, out = np.ascontiguousarray(g).reshape(rows.shape), np.empty_like(rows)
-    segments = _segments(*rows.shape)
-    sums = np.zeros((len(segments), LANES), rows.dtype)
-
-    def work(first: int, last: int) -> None:
-        for k in range(first, last):
-            row, at = segments[k]
-            gradient_segment(
-                rows[row, at], many[row, at], 1 / steps[row], *numbers, out[row, at], sums[k]
-            )
-
-    over_blocks(len(segments), threads, work, 1 if rows.shape[1] >= SEGMENT else 16)
+    sums = np.zeros((len(rows) * -(-rows.shape[1] // SEGMENT), LANES), rows.dtype)
+    args = (rows.shape[1], _flat(rows), _flat(many), steps, *bounds, _flat(out), sums)
+    _over_segments(rows, threads, lambda lo, hi: gradient_segments(lo, hi, *args))
     of_step = sums.sum(1, dtype=np.float64).reshape(len(rows), -1).sum(1)
     return out.reshape(x.shape), of_step.reshape(np.shape(step)).astype(x.dtype)
+
+
+def _flat(rows: Array) -> Array:
+    return rows.reshape(-1)
 
 
 def _prepared(x: Array, step: Array, low: int, high: int) -> tuple[Array, Array, tuple[Any, Any]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -46,7 +47,7 @@ SHAPES: tuple[tuple[int, int], ...] = (
 
 
 @dataclass(frozen=True)
-class _Addresses:
+class Addresses:
     """The block of instructions that computes addresses, in units of floats."""
 
     builder: Any
@@ -95,7 +96,7 @@ def _loop(builder: Any, count: Any, values: list[Any], body: Any) -> list[Any]:
     return found
 
 
-def _accumulate(builder: Any, at: _Addresses, rows: int, vectors: int, args: Any) -> list[Any]:
+def _accumulate(builder: Any, at: Addresses, rows: int, vectors: int, args: Any) -> list[Any]:
     """The accumulators, rows x vectors, after all turns."""
     a, a_row, a_k, a_turn, b, b_k, b_turn, depth, turns, start = args
     vector = ir.VectorType(FLOAT, LANES)
@@ -125,7 +126,7 @@ def _accumulate(builder: Any, at: _Addresses, rows: int, vectors: int, args: Any
     return _loop(builder, turns, first * rows, of_turn)
 
 
-def _leave(builder: Any, at: _Addresses, sums: list[Any], places: list[Any], how: Any) -> None:
+def _leave(builder: Any, at: Addresses, sums: list[Any], places: list[Any], how: Any) -> None:
     """Store, rectify and store, or add the accumulators (STORE, RECTIFY, ADD)."""
     c, zero = places[0], ir.Constant(sums[0].type, [0.0] * LANES)
     end = builder.append_basic_block("end")
@@ -153,7 +154,7 @@ def _micro(rows: int, vectors: int) -> Any:
         typing, a, a_row, a_k, a_turn, b, b_k, b_turn, depth, turns, start, c, c_row, how
     ):  # fmt: skip
         def codegen(context, builder, signature, args):
-            at, c, c_row, how = _Addresses(builder), *args[10:]
+            at, c, c_row, how = Addresses(builder), *args[10:]
             sums = _accumulate(builder, at, rows, vectors, args[:10])
             offsets = [
                 builder.add(builder.mul(at.number(i), c_row), at.number(LANES * j))
@@ -199,6 +200,7 @@ def tile(shape, a, a_row, a_k, a_turn, b, b_k, b_turn, depth, turns, start, c, c
         _T8(a, a_row, a_k, a_turn, b, b_k, b_turn, depth, turns, start, c, c_row, how)
 
 
+@cache
 def best_shape(rows: int, columns: int) -> tuple[int, int, int]:
     """(index of a tile in SHAPES, its rows, its columns in floats) for a product of this size.
 
@@ -211,3 +213,16 @@ def best_shape(rows: int, columns: int) -> tuple[int, int, int]:
 
     k = min(range(len(SHAPES)), key=lambda i: time(SHAPES[i]))
     return k, SHAPES[k][0], SHAPES[k][1] * LANES
+
+
+@cache
+def weight_shape(taps: int, kernel_row: int, columns: int) -> tuple[tuple[int, int, int], bool]:
+    """(tile as of `best_shape` for the gradient of weights, whether one tile has all taps).
+
+    The one tile also has the bias, so it has a row more than there are taps.
+    """
+    enough = [k for k, (rows, vectors) in enumerate(SHAPES) if vectors == 1 and rows > taps]
+    if not enough:
+        return best_shape(kernel_row, columns), False
+    k = min(enough, key=lambda i: SHAPES[i][0])
+    return (k, SHAPES[k][0], LANES), True

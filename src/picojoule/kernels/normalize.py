@@ -6,15 +6,16 @@ bits depend on neither the number of threads nor, beyond rounding, on the number
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from picojoule.fixed.jit import jit
-from picojoule.kernels.pool import over_blocks
+from picojoule.kernels.pool import over_blocks, shared
 
 Array = np.ndarray[Any, Any]
-ROWS = 1024
+ROWS = 1024  # of a block, whose sums have the same bits on any number of threads
 
 
 @jit
@@ -61,17 +62,37 @@ def blend_rows(g, x, factor, slope, offset, of_x):
             of_x[i + c] = factor[c] * g[i + c] + slope[c] * x[i + c] + offset[c]
 
 
-def _over_rows(rows: int, threads: int | None, work: Any) -> None:
-    """work(k, slice of rows) for every block k."""
-    over_blocks(rows, threads, lambda lo, hi: work(lo // ROWS, slice(lo, hi)), ROWS)
+@jit
+def moments_blocks(first, last, x, pivot, parts):
+    """`moments_rows` of blocks first..last of ROWS rows; parts (blocks, 2, features)."""
+    size = ROWS * pivot.size
+    for k in range(first, last):
+        moments_rows(x[k * size : (k + 1) * size], pivot, parts[k, 0], parts[k, 1])
+
+
+@jit
+def products_blocks(first, last, g, x, mean, parts):
+    """`products_rows` of blocks first..last of ROWS rows; parts (blocks, 2, features)."""
+    size = ROWS * mean.size
+    for k in range(first, last):
+        at, to = k * size, (k + 1) * size
+        products_rows(g[at:to], x[at:to], mean, parts[k, 0], parts[k, 1])
+
+
+def _sums(x: Array, threads: int | None, work: Any) -> Array:
+    """Two sums of rows x (m, features), float64 (2, features), from work(first, last, parts)."""
+    blocks = -(-len(x) // ROWS)
+    parts = np.empty((blocks, 2, x.shape[1]), x.dtype)
+    over_blocks(blocks, threads, lambda lo, hi: work(lo, hi, parts), shared(blocks, threads))
+    sums: Array = parts.sum(0, dtype=np.float64)
+    return sums
 
 
 def moments(x: Array, threads: int | None = None) -> tuple[Array, Array]:
     """(mean, biased variance), float64 (features,), of rows x (m, features), m >= 1."""
-    pivot = x[0].copy()
-    parts = np.empty((-(-len(x) // ROWS), 2, x.shape[1]), x.dtype)
-    _over_rows(len(x), threads, lambda k, at: moments_rows(x[at].reshape(-1), pivot, *parts[k]))
-    first, second = parts.sum(0, dtype=np.float64) / len(x)
+    pivot, flat = x[0].copy(), x.reshape(-1)
+    sums = _sums(x, threads, lambda lo, hi, parts: moments_blocks(lo, hi, flat, pivot, parts))
+    first, second = sums / len(x)
     return pivot + first, np.maximum(second - first * first, 0)
 
 
@@ -79,22 +100,21 @@ def gradient_sums(
     g: Array, x: Array, mean: Array, threads: int | None = None
 ) -> tuple[Array, Array]:
     """(sum of g, sum of g (x - mean)), float64 (features,); all of one type, (m, features)."""
-    parts = np.empty((-(-len(x) // ROWS), 2, x.shape[1]), x.dtype)
-
-    def work(k: int, at: slice) -> None:
-        products_rows(g[at].reshape(-1), x[at].reshape(-1), mean, *parts[k])
-
-    _over_rows(len(x), threads, work)
-    sums, products = parts.sum(0, dtype=np.float64)
+    flat = g.reshape(-1), x.reshape(-1), mean
+    sums, products = _sums(x, threads, lambda lo, hi, parts: products_blocks(lo, hi, *flat, parts))
     return sums, products
+
+
+def _over_rows(x: Array, threads: int | None, work: Callable[[slice], None]) -> None:
+    """work(slice of the rows of x); each row by itself."""
+    size = shared(len(x), threads, ROWS)
+    over_blocks(len(x), threads, lambda lo, hi: work(slice(lo, hi)), size)
 
 
 def affine(x: Array, factor: Array, offset: Array, threads: int | None = None) -> Array:
     """factor x + offset for rows x (m, features), in the type of x."""
     many, y = [v.astype(x.dtype) for v in (factor, offset)], np.empty_like(x)
-    _over_rows(
-        len(x), threads, lambda _, at: affine_rows(x[at].reshape(-1), *many, y[at].reshape(-1))
-    )
+    _over_rows(x, threads, lambda at: affine_rows(x[at].reshape(-1), *many, y[at].reshape(-1)))
     return y
 
 
@@ -105,8 +125,8 @@ def blend(
     many = [v.astype(x.dtype) for v in (factor, slope, offset)]
     out = np.empty_like(x)
 
-    def work(_: int, at: slice) -> None:
+    def work(at: slice) -> None:
         blend_rows(g[at].reshape(-1), x[at].reshape(-1), *many, out[at].reshape(-1))
 
-    _over_rows(len(x), threads, work)
+    _over_rows(x, threads, work)
     return out

@@ -1,22 +1,109 @@
-"""One pool of threads of our own: work over fixed blocks, whose cuts no thread count moves."""
+"""One pool of threads of our own: work over fixed blocks, whose cuts no thread count moves.
+
+A region of work in training lasts a tenth of a millisecond, and waking a sleeping thread half of
+that.  So a thread without work watches for some for a moment before it sleeps, and whoever
+waits for it watches likewise.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
+import numpy as np
+
 from picojoule.errors import Fault, UsageError
+from picojoule.kernels.watch import hand_over, watch
 
 MOST = 64  # threads of the pool; they start only when needed
 
 
-@cache
-def _executor() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(MOST, thread_name_prefix="picojoule")
+class _Helper:
+    """A thread that does what one caller at a time posts.
+
+    posted, taken, ended  (1,) int64: numbers of the tasks that came, began and ended last
+    awake                 whether it watches for tasks, or sleeps until one comes
+    """
+
+    def __init__(self) -> None:
+        hand_over(np.zeros(1, np.int64), 0, np.zeros(1, np.int64))  # compiled by one thread,
+        watch(np.ones(1, np.int64), 0)  # and before it is needed
+        self.tasks: SimpleQueue[tuple[int, Callable[[], None]]] = SimpleQueue()
+        self.errors: SimpleQueue[BaseException | None] = SimpleQueue()
+        self.posted, self.taken, self.ended = (np.zeros(1, np.int64) for _ in range(3))
+        self.awake = False
+        Thread(target=self._serve, name="picojoule", daemon=True).start()
+
+    def post(self, task: Callable[[], None]) -> None:
+        """Have a task done; `wait` must follow."""
+        number = int(self.posted[0]) + 1
+        self.tasks.put((number, task))
+        if self.awake:
+            hand_over(self.posted, number, self.taken)
+        else:
+            self.posted[0] = number
+
+    def wait(self) -> BaseException | None:
+        """What the task raised, once it is done; it is withdrawn if it has not begun."""
+        try:
+            self.tasks.get_nowait()
+        except Empty:
+            watch(self.ended, self.posted[0] - 1)
+            return self.errors.get()
+        self.ended[0] = self.posted[0]
+        return None
+
+    def _serve(self) -> None:
+        while True:
+            self.awake = watch(self.posted, self.ended[0])
+            try:
+                number, task = self.tasks.get(block=not self.awake)
+            except Empty:  # withdrawn
+                continue
+            self.awake = True
+            self.taken[0] = number
+            error = _error_of(task)
+            del task
+            self.errors.put(error)
+            self.ended[0] = number
+
+
+def _error_of(task: Callable[[], None]) -> BaseException | None:
+    try:
+        task()
+    except BaseException as error:  # noqa: BLE001  raised where the result is awaited
+        return error
+    return None
+
+
+_HELPERS: list[_Helper] = []  # all there are
+_IDLE: list[_Helper] = []  # those that nobody has claimed; the one used last at the end
+
+
+def _forget() -> None:
+    """Threads do not live on in a fork."""
+    _HELPERS.clear()
+    _IDLE.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def _claimed() -> _Helper | None:
+    """A helper for this caller alone; None if all are taken."""
+    try:
+        return _IDLE.pop()
+    except IndexError:
+        if len(_HELPERS) >= MOST:
+            return None
+    helper = _Helper()
+    _HELPERS.append(helper)
+    return helper
 
 
 def default_threads() -> int:
@@ -35,6 +122,14 @@ def checked_threads(threads: int | str | None) -> int:
         what = f"the number of threads must be a positive integer, got {threads!r}"
         raise UsageError(Fault("PJ806", what))
     return threads
+
+
+def shared(n: int, threads: int | None, least: int = 1) -> int:
+    """Size of blocks for `over_blocks`, where results do not depend on the cuts.
+
+    A few for each thread, so that others take over from one that is late.
+    """
+    return max(least, -(-n // (2 * checked_threads(threads))))
 
 
 def over_blocks(
@@ -61,15 +156,17 @@ def over_blocks(
     return results
 
 
-def _share(drain: Callable[[], None], todo: deque[Any], helpers: int) -> None:
-    futures = [_executor().submit(drain) for _ in range(helpers)]
+def _share(drain: Callable[[], None], todo: deque[Any], count: int) -> None:
+    helpers = [helper for helper in (_claimed() for _ in range(count)) if helper]
+    for helper in helpers:
+        helper.post(drain)
     try:
         drain()
     except BaseException:
         todo.clear()
         raise
     finally:
-        late = [future for future in futures if not future.cancel()]
-        errors = [future.exception() for future in late]
+        errors = [helper.wait() for helper in helpers]
+        _IDLE.extend(helpers)
     for error in filter(None, errors):
         raise error

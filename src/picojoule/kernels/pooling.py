@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from picojoule.kernels.pool import over_blocks
+from picojoule.kernels.pool import over_blocks, shared
 from picojoule.kernels.pooling_loops import (
     max_block,
     max_gradient_block,
@@ -21,6 +22,10 @@ Array = np.ndarray[Any, Any]
 TWO = Window(kernel=(2, 2), stride=(2, 2))
 
 
+def _over_images(n: int, threads: int | None, work: Callable[[int, int], Any]) -> None:
+    over_blocks(n, threads, work, shared(n, threads))
+
+
 def max_pool(x: Array, window: Window, threads: int | None = None) -> tuple[Array, Array]:
     """(largest of each window (n, rows, columns, c), tap it came from int16, -1 for none).
 
@@ -31,11 +36,11 @@ def max_pool(x: Array, window: Window, threads: int | None = None) -> tuple[Arra
     which = np.empty(y.shape, np.int16)
     lowest = x.dtype.type(-np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min)
     if window == TWO:
-        over_blocks(len(x), threads, lambda lo, hi: max_two_block(lo, hi, x, y, which))
+        _over_images(len(x), threads, lambda lo, hi: max_two_block(lo, hi, x, y, which))
         return y, which
     geometry = _geometry(window)
     args = (x, geometry, lowest, y, which)
-    over_blocks(len(x), threads, lambda lo, hi: max_block(lo, hi, *args))
+    _over_images(len(x), threads, lambda lo, hi: max_block(lo, hi, *args))
     return y, which
 
 
@@ -46,12 +51,11 @@ def max_pool_gradient(
     g, of_x = np.ascontiguousarray(g), np.empty(shape, g.dtype)
     if window == TWO:
         args = (g, which, g.dtype.type(0), of_x)
-        over_blocks(len(g), threads, lambda lo, hi: max_two_gradient_block(lo, hi, *args))
+        _over_images(len(g), threads, lambda lo, hi: max_two_gradient_block(lo, hi, *args))
         return of_x
     geometry = _geometry(window)
-    over_blocks(
-        len(g), threads, lambda lo, hi: max_gradient_block(lo, hi, g, which, geometry, of_x)
-    )
+    args = (g, which, geometry, of_x)
+    _over_images(len(g), threads, lambda lo, hi: max_gradient_block(lo, hi, *args))
     return of_x
 
 
@@ -60,7 +64,7 @@ def sum_pool(x: Array, window: Window, dtype: Any, threads: int | None = None) -
     x = np.ascontiguousarray(x)
     y = np.empty((len(x), *window.out_size(*x.shape[1:3]), x.shape[3]), dtype)
     geometry = _geometry(window)
-    over_blocks(len(x), threads, lambda lo, hi: sum_block(lo, hi, x, geometry, y))
+    _over_images(len(x), threads, lambda lo, hi: sum_block(lo, hi, x, geometry, y))
     return y
 
 
@@ -69,7 +73,7 @@ def sum_pool_gradient(
 ) -> Array:
     """Gradient (n, h, w, c) = `shape` of `sum_pool`, of the type of g."""
     g, of_x, geometry = np.ascontiguousarray(g), np.empty(shape, g.dtype), _geometry(window)
-    over_blocks(len(g), threads, lambda lo, hi: sum_gradient_block(lo, hi, g, geometry, of_x))
+    _over_images(len(g), threads, lambda lo, hi: sum_gradient_block(lo, hi, g, geometry, of_x))
     return of_x
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from picojoule.fixed.jit import jit
 from picojoule.kernels.convolution import convolve
-from picojoule.kernels.pool import over_blocks
+from picojoule.kernels.pool import over_blocks, shared
 from picojoule.kernels.tensor import carrier_of, requantize_rows
 from picojoule.kernels.window import Window
 
@@ -142,7 +142,7 @@ def requantize_places(
         part = np.ascontiguousarray(rows[start:stop])
         requantize_rows(part, *scaling, zero, low, high, out[start:stop])
 
-    over_blocks(len(rows), None, work, ROWS)
+    over_blocks(len(rows), None, work, shared(len(rows), None, ROWS))
     return out.reshape(acc.shape)
 
 
