@@ -88,7 +88,7 @@ TASKS = {
             Recipe(10, 4e-3, 0.05),
             {
                 8: Recipe(1, 3e-4, 0.05, augment=MIRROR),
-                4: Recipe(3, 2e-3, 0.05, augment=MIRROR),
+                4: Recipe(4, 2e-3, 0.05, augment=MIRROR),
                 2: Recipe(16, 5e-3, 0.0, weight_decay=0.0, augment=MIRROR),
             },
         ),

@@ -153,13 +153,15 @@ def snn(arrays: Arrays) -> Step:
 
     def step() -> tuple[float, dict[str, Any]]:
         record = run_real(wiring, events, flat, neurons, zeros)
-        scores = Tensor(record.reached[:, :, HIDDEN:].mean(1), wants=True)
+        mean = np.einsum("btn->bn", record.reached[:, :, HIDDEN:]) / np.float32(events.steps)
+        scores = Tensor(mean, wants=True)
         loss = ops.softmax_cross_entropy(scores, target)
         backward(loss)
         shape = (events.samples, events.steps, classes)
         g = np.ascontiguousarray(np.broadcast_to(scores.grad[:, None] / events.steps, shape))
         none = np.zeros(shape, np.float32)
-        of_flat, _ = run_backward(wiring, events, flat, neurons, record, surrogate, none, g)
+        of_flat, _ = run_backward(wiring, events, flat, neurons, record, surrogate, none, g,
+                                  of_neurons=False)  # fmt: skip
         parts = (of_flat[a:b] for a, b in pairwise(starts))
         return float(loss.data), dict(zip(names, parts))
 

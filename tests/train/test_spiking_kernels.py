@@ -99,6 +99,9 @@ def test_gradients_of_the_last_voltages_alone():
     g_voltage[:, -1] = last
     whole = run_backward(wiring, events, w, neurons, record, Surrogate(), g, g_voltage, 1)
     assert all(np.array_equal(a, b) for a, b in zip(found, whole))
+    of_weights, none = run_backward(wiring, events, w, neurons, record, Surrogate(), g, last, 1,
+                                    of_neurons=False)  # fmt: skip
+    assert np.array_equal(of_weights, found[0]) and none.shape == (0, found[1].shape[1])
 
 
 def test_gradients_of_delays_are_differences_where_spikes_add_up():

@@ -73,26 +73,26 @@ def neurons_back(
     from_voltage         gradient of the voltage after this step, and then of that before it
     next_current         gradient of the current of the next step
     from_current         gradient of the current, written
-    g_neuron             (5, ...) of keep_u, keep_v, -v_th * v_th, bias, drive: added to from `at`
+    g_neuron             (5, ...) of keep_u, keep_v, -v_th * v_th, bias, drive: added to from `at`;
+                         or no rows where nobody asks
     Several loops: with more arrays in one, compilers give up on vectors.
     """
     zero, end = keep_v[0] - keep_v[0], at + seen.size
     for i in range(seen.size):
         seen[i] *= slope[i]
         from_voltage[i] = seen[i] + (from_voltage[i] if state[i] == 0 else zero)
-    g_drive = g_neuron[4, at:end]
     for i in range(seen.size):
         from_current[i] = from_voltage[i] + keep_u[i] * next_current[i]
-        g_drive[i] += from_current[i]
-    add_each(g_neuron[0, at:end], from_current, u_before)
-    g_threshold, g_bias = g_neuron[2, at:end], g_neuron[3, at:end]
+    if g_neuron.shape[0]:
+        add_row(g_neuron[4, at:end], from_current)
+        add_each(g_neuron[0, at:end], from_current, u_before)
+        add_each(g_neuron[2, at:end], seen, reached)
+        add_row(g_neuron[3, at:end], from_voltage)
+        g_keep_v = g_neuron[1, at:end]
+        for i in range(seen.size):
+            stayed = reached_before[i]
+            g_keep_v[i] += from_voltage[i] * (stayed if state_before[i] == 0 else zero)
     for i in range(seen.size):
-        g_threshold[i] += seen[i] * reached[i]
-        g_bias[i] += from_voltage[i]
-    g_keep_v = g_neuron[1, at:end]
-    for i in range(seen.size):
-        stayed = reached_before[i]
-        g_keep_v[i] += from_voltage[i] * (stayed if state_before[i] == 0 else zero)
         from_voltage[i] *= keep_v[i]
 
 
@@ -253,7 +253,7 @@ def backward(
     g_count    (B, P)  of the number of spikes of each population
     g_spikes, g_voltage (B, T, outputs)  of the output's spikes and of its voltages after a step
     g_current  flat (B * T * N,)  of all currents, written for this block
-    g_neuron   (5, N) of keep_u, keep_v, v_th, bias, drive: zeros, added to
+    g_neuron   (5, N) of keep_u, keep_v, v_th, bias, drive: zeros, added to; (0, N): unwanted
     """
     neurons, samples = u.shape[2], hi - lo
     size = samples * neurons
@@ -262,12 +262,12 @@ def backward(
     spread_out(populations, samples, keep_v, spread[1])
     spread_out(populations, samples, sharpness / sharpness / v_th, spread[2])
     held, held_state = np.zeros((4, size), u.dtype), np.zeros((2, size), np.uint8)
-    sums, room = np.zeros((5, size), u.dtype), np.zeros((1 + HIGH, WIDE), u.dtype)
+    sums, room = np.zeros((g_neuron.shape[0], size), u.dtype), np.zeros((1 + HIGH, WIDE), u.dtype)
     for stage in range(stages.max(), -1, -1):
         stage_back(lo, stage, populations, groups, stages, output, weight_t, kind, sharpness, u,
                    reached, state, g_spikes, g_voltage, g_count, seen, spread, held, held_state,
                    g_current, sums, room)  # fmt: skip
-    for k in range(5):
+    for k in range(g_neuron.shape[0]):
         gather_in(populations, samples, sums[k], g_neuron[k])
-    for i in range(neurons):
+    for i in range(neurons if g_neuron.shape[0] else 0):
         g_neuron[2, i] /= -v_th[i]

@@ -121,9 +121,11 @@ def run_backward(
     wiring: Wiring, events: Events, weight: np.ndarray, neurons: Neurons, record: Record,
     surrogate: Surrogate, g_spikes: np.ndarray, g_voltage: np.ndarray,
     threads: int | None = None, g_count: np.ndarray | None = None,
-    g_delay: np.ndarray | None = None,
+    g_delay: np.ndarray | None = None, of_neurons: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Gradients of flat weights (synapses,) and of keep_u, keep_v, v_th, bias, drive (5, N).
+
+    of_neurons  whether the latter are wanted: else (0, N)
 
     All of one real dtype.  g_spikes and g_voltage (B, T, outputs) belong to the output's spikes
     and to its voltages after each step, which are 0 after a spike; g_voltage (B, outputs) to
@@ -136,7 +138,7 @@ def run_backward(
     if g_count is None:
         g_count = np.zeros((samples, len(wiring.populations)), weight.dtype)
     g_current = np.empty(record.u.size, weight.dtype)
-    g_neuron = np.zeros((-(-samples // size), 5, wiring.neurons), weight.dtype)
+    g_neuron = np.zeros((-(-samples // size), 5 * of_neurons, wiring.neurons), weight.dtype)
     weight_t = transposed(wiring, weight)
     sharpness = weight.dtype.type(surrogate.sharpness)
 
