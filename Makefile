@@ -29,7 +29,7 @@ check: $(VENV)/.installed
 	$(BIN)/ruff format --check src tests examples benchmarks
 	$(BIN)/ruff check src tests examples benchmarks
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m 'not slow' tests/test_layers.py tests/test_public_api.py tests/fixed tests/rule tests/units
+	$(BIN)/python -m pytest -m 'not slow' tests/test_layers.py tests/test_repository.py tests/test_public_api.py tests/fixed tests/rule tests/units
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix src tests examples benchmarks
