@@ -41,9 +41,10 @@ def test_whole_numbers_are_exact(shape):
     """The last tile and panel write over their neighbours, the same numbers."""
     n, k, m = shape
     a, b = (RNG.integers(-99, 99, s).astype(np.float32) for s in ((n, k), (k, m)))
-    assert fits(a, b)
+    none = np.zeros(m, np.float32)
+    assert fits(a, b, none)
     for threads in (1, 2, 5):
-        assert np.array_equal(product(a, b, np.zeros(m, np.float32), threads=threads), a @ b)
+        assert np.array_equal(product(a, b, none, threads=threads), a @ b)
 
 
 @compiled
@@ -56,13 +57,28 @@ def test_bits_depend_neither_on_threads_nor_on_neighbours():
 
 
 def test_what_does_not_fit_goes_to_blas():
+    none = np.zeros(100, np.float32)
     few, deep = np.ones((4, 100), np.float32), np.ones((40, 9000), np.float32)
-    assert not fits(few, np.ones((100, 100), np.float32))
-    assert not fits(deep, np.ones((9000, 100), np.float32))
-    assert not fits(np.ones((64, 8))[::-1], np.ones((8, 64)))
-    assert np.array_equal(matmul(deep, deep.T), deep @ deep.T)
-    backwards = np.ones((64, 80), np.float32)[::-1, ::-1]
-    assert np.array_equal(matmul(backwards, np.ones((80, 64), np.float32)), np.full((64, 64), 80.0))
+    square = np.ones((100, 100), np.float32)
+    assert not fits(few, square, none)
+    assert not fits(deep, np.ones((9000, 100), np.float32), none)
+    assert not fits(square[::-1], square, none)
+    assert not fits(square, square, none.astype(np.float64))
+    assert not fits(square, square, np.zeros((1, 100), np.float32))
+    packed = np.zeros((100, 100), [("a", np.float32), ("b", np.int16)])["a"]  # 6 bytes apart
+    assert not fits(packed, square, none)
+    assert np.array_equal(matmul(packed, square, none), np.zeros((100, 100)))
+    assert np.array_equal(matmul(square[::-1, ::-1], square), np.full((100, 100), 100.0))
+    assert matmul(square, square, none.astype(np.float64)).dtype == np.float32
+
+
+@compiled
+def test_shapes_that_differ_are_refused():
+    a, b, bias = np.ones((40, 70), np.float32), np.ones((71, 80), np.float32), np.ones(79)
+    with pytest.raises(ValueError, match="core dimension"):
+        matmul(a, b)
+    with pytest.raises(ValueError, match="broadcast"):
+        matmul(a, b[1:], bias.astype(np.float32))
 
 
 def test_what_is_no_number_stays():

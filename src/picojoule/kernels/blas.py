@@ -65,8 +65,8 @@ def matmul(
 
     float32 runs in tiles of our own (`product`), what is small or of another type in BLAS.
     """
-    if fits(a, b):
-        start = np.zeros(b.shape[1], np.float32) if bias is None else np.ascontiguousarray(bias)
+    start = np.zeros(b.shape[1], a.dtype) if bias is None else bias
+    if fits(a, b, start):
         return product(a, b, start, relu, threads)
     out = np.matmul(a, b)
     if bias is not None:

@@ -132,13 +132,18 @@ def product_pieces(first, last, sizes, a, a_row, a_k, b, b_k, b_column, start, c
             )  # fmt: skip
 
 
-def fits(a: Array, b: Array) -> bool:
-    """Whether `product` takes these: float32, not too small for a tile, not too deep."""
-    (n, k), m = a.shape, b.shape[1]
-    if config.DISABLE_JIT or a.dtype != np.float32 or b.dtype != np.float32:
+def fits(a: Array, b: Array, bias: Array) -> bool:
+    """Whether `product` takes these: float32, not too small for a tile, not too deep.
+
+    It reads bare addresses, so nothing that does not fit may reach it.
+    """
+    (n, k), (depth, m) = a.shape, b.shape
+    if config.DISABLE_JIT or {x.dtype for x in (a, b, bias)} != {np.dtype(np.float32)}:
         return False
-    straight = 4 in b.strides and all(s > 0 for s in (*a.strides, *b.strides))
-    return straight and n >= 32 and m >= 64 and 0 < k <= DEEP
+    if k != depth or bias.shape != (m,) or n < 32 or m < 64 or not 0 < k <= DEEP:
+        return False
+    steps = (*a.strides, *b.strides)
+    return 4 in b.strides and all(s > 0 and s % 4 == 0 for s in steps) and bias.strides == (4,)
 
 
 def product(
