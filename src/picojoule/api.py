@@ -77,10 +77,14 @@ def load(
 
 
 def check(
-    network: Graph, target: Target, *, bits: int | None = None, activation_bits: int | None = None
-) -> Findings:
+    network: Graph, target: Target, *, bits: int | None = None, activation_bits: int | None = None,
+    weights: str | None = None, activations: str | None = None,
+) -> Findings:  # fmt: skip
     """Every reason why the network does not fit the machine, each with both numbers and a fix."""
-    faults = passes.check(network, target, bits=bits, activation_bits=activation_bits)
+    faults = passes.check(
+        network, target, bits=bits, activation_bits=activation_bits, weights=weights,
+        activations=activations,
+    )  # fmt: skip
     return Findings(tuple(faults), network.name, target.name)
 
 
@@ -92,18 +96,22 @@ def compile(
     bits: int | None = None,
     activation_bits: int | None = None,
     dump: str | Path | None = None,
+    weights: str | None = None,
+    activations: str | None = None,
 ) -> Program:
     """Compile a network for a machine; a float network is quantized first.
 
     calibrate  samples to choose scales by; bits  of weights (and of activations, unless given)
+    weights, activations  a format that the machine has for them beside integers: 'e4m3', 'mxfp4'
     dump       a directory for the text of every stage
     Warns (PicojouleWarning) where quantization silences or saturates a layer (PJ211), or the
     machine computes something else than the network (PJ212, PJ213).
     Raises CheckError with every fault where it does not fit.
     """
     program = passes.compile_graph(
-        network, target, calibrate=calibrate, bits=bits, activation_bits=activation_bits, dump=dump
-    )
+        network, target, calibrate=calibrate, bits=bits, activation_bits=activation_bits, dump=dump,
+        weights=weights, activations=activations,
+    )  # fmt: skip
     if calibrate is not None:
         warn(firing_faults(network, program, calibrate))
     return program
@@ -164,7 +172,8 @@ def finetune(
     validation  (samples, labels): the best epoch on them is returned, not the last
     options     everything else about training; `train.usual(network)` is the default
     weights     'lsq', 'tqt', 'dorefa', 'ternary' or 'binary'; activations  'lsq', 'lsq+', 'pact'
-                or 'tqt': how a tensor machine's integers come from reals (docs/training.md)
+                or 'tqt': how a tensor machine's integers come from reals (docs/training.md);
+                or a format that the machine has, such as 'e4m3', for weights 'mxfp4'
     Ends by running the compiled program on a batch and comparing every output integer with the
     trainer's; raises TrainError PJ703 if one differs.
     """

@@ -100,6 +100,7 @@ CODES: dict[str, str] = {
     "PJ212": "a bias acts otherwise on the machine than in the network (a warning)",
     "PJ213": "a loop takes longer on the machine than in the network (a warning)",
     "PJ214": "a core would need more profiles or formats than it has",
+    "PJ215": "the machine does not offer this format of numbers",
     # -- cost
     "PJ301": "the run counted an action that the target does not price",
     "PJ302": "the activity comes from another machine than the one that prices it",

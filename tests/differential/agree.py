@@ -27,7 +27,8 @@ Outputs = dict[str, Array]
 
 def quantized(case: Case, target: Target) -> Graph | None:
     """The live graph, scheduled; None where the network does not fit the target."""
-    bits = {"bits": case.bits, "activation_bits": case.activation_bits}
+    bits = {"bits": case.bits, "activation_bits": case.activation_bits, "weights": case.weights,
+            "activations": case.activations}  # fmt: skip
     if check(case.graph, target, **bits):
         return None
     with warnings.catch_warnings():

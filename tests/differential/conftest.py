@@ -20,4 +20,5 @@ def machines():
         "loihi1": load("loihi1"),
         "brian2loihi": parse(text.encode(), "brian2loihi.yaml"),
         "tensor": load("systolic_int8"),
+        "floats": load("fp8_mx"),
     }

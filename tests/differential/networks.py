@@ -1,6 +1,7 @@
 """Random networks for hypothesis: every supported layer, weights of every kind of scale.
 
 tensor()      a Case for a tensor target
+floats()      others with weights in floating-point and block formats
 spiking()     a Case for a spiking target
 integers()    a Case for a tensor target whose integers are pinned, at the ends of their words
 registers()   the same for a spiking target
@@ -9,13 +10,13 @@ registers()   the same for a spiking target
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from hypothesis import strategies as st
 
 from picojoule.fixed.contract import Encoder, Readout
-from picojoule.fixed.format import Format
+from picojoule.fixed.format import FLOATS, Format
 from picojoule.fixed.profile import SPIKING, SpikingProfile
 from picojoule.graph import Graph, Node, Pinned
 from picojoule.graph.ops import (
@@ -40,15 +41,21 @@ STYLES = (*["normal"] * 5, "zeros", "positive", "negative", "tiny", "huge", "wid
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A network, samples for it, and the bits to quantize it to (None: it has integers)."""
+    """A network, samples for it, and the bits to quantize it to (None: it has integers).
+
+    weights, activations  their formats, where they are no plain integers
+    """
 
     graph: Graph
     x: Array
     bits: int | None = None
     activation_bits: int | None = None
+    weights: str | None = None
+    activations: str | None = None
 
     def __repr__(self) -> str:
-        return f"Case(bits={self.bits}, activations={self.activation_bits})\n{self.graph}"
+        asked = self.weights or self.bits, self.activations or self.activation_bits
+        return f"Case(weights, activations={asked})\n{self.graph}"
 
 
 @dataclass
@@ -102,6 +109,17 @@ def draft(draw: Callable) -> Draft:
 
 
 # -------------------------------------------------------------------------------- tensor
+
+
+def floats(networks):
+    """The same networks with weights, activations or both in floating-point formats."""
+
+    def changed(case: Case, kind: str | None, edges: str | None) -> Case:
+        return replace(case, bits=8 if kind is None else FLOATS[kind].bits, activation_bits=8,
+                       weights=kind, activations=edges)  # fmt: skip
+
+    kinds = st.sampled_from([*FLOATS, *FLOATS, None])
+    return st.builds(changed, networks, kinds, st.sampled_from([None, "e4m3"]))
 
 
 @st.composite

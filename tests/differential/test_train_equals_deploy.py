@@ -29,6 +29,8 @@ KINDS = {
     "integers": ("tensor", networks.integers()),
     "images": ("tensor", networks_image.images()),
     "pinned images": ("tensor", networks_image.pinned_images()),
+    "floats": ("floats", networks.floats(networks.tensor())),
+    "float images": ("floats", networks.floats(networks_image.images())),
     "loihi1": ("loihi1", networks.registers("loihi1")),
     "brian2loihi": ("brian2loihi", networks.registers("brian2loihi")),
 }
@@ -38,6 +40,8 @@ FAST = {
     "integers": 60,
     "images": 60,
     "pinned images": 60,
+    "floats": 60,
+    "float images": 60,
     "loihi1": 100,
     "brian2loihi": 100,
 }
@@ -117,7 +121,7 @@ def test_the_fast_examples_see_a_wrong_rule_in_the_trainer(
     assert hold_for(FAST[name], KINDS[name][1], differs)[True] >= 1
 
 
-def ties_up(acc, multiplier, exponent, zero, low, high):
+def ties_up(acc, multiplier, exponent, zero, low, high, fraction):
     """T6 with the ties of T3 to +infinity, where the rule takes them away from zero."""
     left, right = np.maximum(exponent, 0), np.maximum(-exponent, 0)
     wide = (((acc.astype(np.int64) << left) + 2**31) & (2**32 - 1)) - 2**31

@@ -61,21 +61,21 @@ def truncated(x, step, *, low, high):
     return np.clip(np.trunc(np.asarray(x, np.float64) / step), low, high).astype(np.int64)
 
 
-def rounded_once(acc, multiplier, exponent, zero, low, high):
+def rounded_once(acc, multiplier, exponent, zero, low, high, fraction=0):
     """Requantizes in reals, rounding once where T4 rounds down at the end."""
     exact = acc * (multiplier * 2.0 ** (exponent - 31.0))
     return np.clip(np.floor(exact) + zero, low, high).astype(np.int64)
 
 
-def without_last_input(x, weight, bias, zero_in):
+def without_last_input(x, weight, bias, zero_in, shift):
     return kernels.int_matmul(x[:, :-1], np.ascontiguousarray(weight[:, :-1]), bias, zero_in)
 
 
-def places_rounded_once(acc, multiplier, exponent, zero, low, high, dtype):
+def places_rounded_once(acc, multiplier, exponent, zero, low, high, dtype, fraction):
     return rounded_once(acc, multiplier, exponent, zero, low, high).astype(dtype)
 
 
-def shifted_window(x, weight, bias, window, groups=1):
+def shifted_window(x, weight, bias, window, groups, shift):
     """Reads the kernel from right to left."""
     return image_kernels.conv_int(x, weight[..., ::-1], bias, window, groups)
 
@@ -135,7 +135,7 @@ def test_a_broken_rule_stops_fine_tuning(name, machines, monkeypatch):
 def test_one_integer_is_named_with_both_numbers(machines, monkeypatch):
     """Sample 3, class 1 is 7 too large."""
 
-    def off_by_seven(x, weight, bias, zero_in):
+    def off_by_seven(x, weight, bias, zero_in, shift):
         out = kernels.int_matmul(x, weight, bias, zero_in)
         out[3:4, 1] += 7 * (len(weight) == 3)
         return out

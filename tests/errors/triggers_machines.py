@@ -181,6 +181,10 @@ def pj214():
     pj.compile(net, limit("synapse_formats", "1"))
 
 
+def pj215():
+    pj.compile(dense(), pj.target(TENSOR), calibrate=samples(), weights="mxfp4")
+
+
 def pj301():
     run = pj.run(spiking_program(), samples())
     actions = tuple(re.sub("^neuron.idle$", "neuron.nap", a) for a in run.activity.actions)

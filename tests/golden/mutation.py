@@ -22,7 +22,7 @@ def one(rule: str, what: str, path: str, before: str, after: str) -> Mutation:
 
 ARITHMETIC, PROFILE, CONTRACT = "fixed/arithmetic.py", "fixed/profile.py", "fixed/contract.py"
 DERIVE, RUN, PLAN, TENSOR = "graph/derive.py", "sim/run.py", "sim/plan.py", "kernels/tensor.py"
-IMAGES = "kernels/tensor_image.py"
+IMAGES, METHODS = "kernels/tensor_image.py", "graph/derive_methods.py"
 KERNEL, REFERENCE, GROUPS = "kernels/spiking.py", "sim/reference.py", "passes/populations.py"
 NEURONS, REGISTERS = "kernels/neurons.py", "sim/registers.py"
 DYNAMICS, DRAWS, TWIN = "fixed/dynamics.py", "fixed/draws.py", "sim/reference_neurons.py"

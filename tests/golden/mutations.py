@@ -5,7 +5,7 @@ from __future__ import annotations
 from mutation import GROUPS, KERNEL, NEURONS, REFERENCE, REGISTERS, TENSOR, TWIN, one
 from mutations_neurons import KINDS
 from mutations_spiking import SPIKING
-from mutations_tensor import FACES, TENSORS
+from mutations_tensor import FACES, FLOATS, TENSORS
 
 # the same rules where the passes and both engines apply them
 ENGINES = (
@@ -118,4 +118,4 @@ ENGINES = (
     ),
 )
 
-MUTATIONS = SPIKING + KINDS + TENSORS + FACES + ENGINES
+MUTATIONS = SPIKING + KINDS + TENSORS + FLOATS + FACES + ENGINES

@@ -1,8 +1,103 @@
-"""Deliberate mistakes in the rules of tensor machines, encoders, readouts: T1 to T12, E1 to E3."""
+"""Deliberate mistakes in the rules of tensor machines, encoders, readouts: T1 to T15, E1 to E3."""
 
 from __future__ import annotations
 
-from mutation import ARITHMETIC, CONTRACT, DERIVE, IMAGES, one
+from mutation import ARITHMETIC, CONTRACT, DERIVE, IMAGES, METHODS, TENSOR, one
+
+FLOATS = (
+    one(
+        "T13",
+        "a significand too long",
+        METHODS,
+        "np.frexp(exact)[1] - 1 - fraction, 0)",
+        "np.frexp(exact)[1] - 2 - fraction, 0)",
+    ),
+    one(
+        "T13",
+        "finer than the smallest number",
+        METHODS,
+        "- 1 - fraction, 0)",
+        "- 1 - fraction, -1)",
+    ),
+    one(
+        "T13",
+        "ties away from zero",
+        METHODS,
+        "np.rint(exact / place)",
+        "np.copysign(np.floor(np.abs(exact / place) + 0.5), exact)",
+    ),
+    one(
+        "T13",
+        "nothing saturates",
+        METHODS,
+        "* place, -high, high)",
+        "* place, -4 * high, 4 * high)",
+    ),
+    one(
+        "T13",
+        "a block rounds its exponent up",
+        METHODS,
+        "np.frexp(by_block(np.abs(exact), block))[1]",
+        "np.frexp(by_block(np.abs(exact), block) - 1e-9)[1] + 1",
+    ),
+    one(
+        "T13",
+        "exponents without a limit",
+        METHODS,
+        "high.bit_length(), 0, lift)",
+        "high.bit_length(), 0, 99)",
+    ),
+    one("T15", "ties up", ARITHMETIC, "rest == half and kept & 1 == 1", "rest == half"),
+    one(
+        "T15",
+        "one significant bit more",
+        ARITHMETIC,
+        "while size >> extra >= 2 << fraction:",
+        "while size >> extra >= 4 << fraction:",
+    ),
+    one(
+        "T15",
+        "compiled engine: no rounding",
+        TENSOR,
+        "    if fraction:\n        significant_rows(out, fraction)\n",
+        "",
+    ),
+    one(
+        "T15",
+        "the reference engine rounds down",
+        "sim/reference_image.py",
+        "np.rint(made / place)",
+        "np.floor(made / place)",
+    ),
+    one(
+        "T14",
+        "the bias is rounded too",
+        ARITHMETIC,
+        "narrow32(rounding_shift(total, shift) + bias)",
+        "narrow32(rounding_shift(total + bias, shift))",
+    ),
+    one(
+        "T14",
+        "sums leave rounded down",
+        ARITHMETIC,
+        "narrow32(rounding_shift(total, shift) + bias)",
+        "narrow32((total >> shift) + bias)",
+    ),
+    one(
+        "T14",
+        "compiled engine: sums are kept in 32 bits",
+        TENSOR,
+        "rounded_sum(totals[n, o], shift, bias[o])",
+        "rounded_sum(narrow32(totals[n, o]), shift, bias[o])",
+    ),
+    one(
+        "T14",
+        "compiled engine: a convolution adds the bias first",
+        IMAGES,
+        "        return leave(acc, shift, bias)\n",
+        "        return leave(acc + bias, shift, 0 * bias)\n",
+    ),
+)
 
 TENSORS = (
     one(

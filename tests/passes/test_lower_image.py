@@ -9,6 +9,7 @@ from passes_nets import machine
 from picojoule import nn
 from picojoule.errors import CheckError
 from picojoule.fixed.contract import Encoder, Readout
+from picojoule.fixed.format import Format
 from picojoule.graph import Graph, Node
 from picojoule.graph.interpret import interpret
 from picojoule.graph.ops import (
@@ -135,7 +136,7 @@ def test_narrow_last_tiles_share_the_accumulators_too():
 def test_channel_tiles_hold_whole_groups_or_lie_in_one():
     small = machine("systolic_int8", filter="400 B")  # 200 bytes: 36 weights and 9: 4 channels
     cuts = {
-        groups: [(t.start, t.stop) for t in channel_tiles(small, 36, (2, 2, 12), groups, 8)]
+        groups: [(t.start, t.stop) for t in channel_tiles(small, 36, (2, 2, 12), groups, Format(8))]
         for groups in (1, 2, 6)
     }
     assert cuts[1] == [(0, 4), (4, 8), (8, 12)] == cuts[6]

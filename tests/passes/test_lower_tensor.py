@@ -9,6 +9,7 @@ from passes_nets import Net, machine, samples, tensor_net
 from picojoule.errors import CheckError, GraphError
 from picojoule.fixed.arithmetic import add_rescaled, requantize
 from picojoule.fixed.contract import Encoder
+from picojoule.fixed.format import Format
 from picojoule.graph.interpret import interpret
 from picojoule.graph.ops import Add, Flatten, Input, IntAdd, IntDense, Relu
 from picojoule.passes import compile_graph, freeze, lower, quantize
@@ -144,10 +145,10 @@ def test_folds_by_hand(systolic):
 def test_tiles_by_hand():
     small = machine("systolic_int8", filter="4 KiB")
     # 2048 bytes a tile, 100 + 9 bytes a channel: 18 channels, of which one whole fold
-    found = tiles(small, 100, 40, 8)
+    found = tiles(small, 100, 40, Format(8))
     assert [(t.start, t.stop) for t in found] == [(0, 16), (16, 32), (32, 40)]
-    assert tiles(small, 4000, 40, 8) == ()
-    assert len(tiles(small, 4000, 40, 2)) == 20  # 1009 bytes a channel: two at a time
+    assert tiles(small, 4000, 40, Format(8)) == ()
+    assert len(tiles(small, 4000, 40, Format(2))) == 20  # 1009 bytes a channel: two at a time
 
 
 def test_an_accumulator_that_could_overflow_is_refused(systolic):

@@ -215,3 +215,25 @@ def test_any_damage_gives_a_target_or_a_target_error(position, junk):
         assert all(
             fault.code in ("PJ101", "PJ102", "PJ103", "PJ104", "PJ106") for fault in error.faults
         )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("weight_formats", "mxfp5", "no such format: mxfp5; known: e4m3"),
+        ("activation_formats", "fp8", "no such format: fp8"),
+        ("activation_formats", "mxfp4", "activations in mxfp4 are not known"),
+    ],
+)
+def test_formats_must_be_known(field, value, words):
+    line = f"      {field}: {{values: [{value}], source: paper, confidence: assumed}}\n"
+    ((code, _, what),) = faults_of(edited(("      limits:\n", f"{line}      limits:\n")))
+    assert code == "PJ102" and words in what
+
+
+def test_formats_are_part_of_the_machine():
+    line = "      weight_formats: {values: [e4m3], source: paper, confidence: assumed}\n"
+    more = parse(edited(("      limits:\n", f"{line}      limits:\n")).encode(), "toy.yaml")
+    plain = parse(GOOD.encode(), "toy.yaml")
+    assert more.weight_formats == ("e4m3",) and plain.weight_formats == ()
+    assert more.machine_digest != plain.machine_digest

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from picojoule.errors import TargetError
+from picojoule.fixed.format import FLOATS
 from picojoule.target import Array, axon_list_bits, check_target, describe, load, names, parse
 from picojoule.units import UNITS
 
@@ -38,7 +39,7 @@ def test_every_source_is_cited(name):
 
 
 def test_shipped_names():
-    assert names() == ["loihi1", "loihi1_board", "loihi2", "systolic_int8"]
+    assert names() == ["fp8_mx", "loihi1", "loihi1_board", "loihi2", "systolic_int8"]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_an_unknown_name_lists_and_suggests():
         load("lohi1")
     [fault] = caught.value.faults
     assert fault.code == "PJ105" and fault.fix == "'loihi1'"
-    assert "loihi1, loihi1_board, loihi2, systolic_int8" in fault.what
+    assert "fp8_mx, loihi1, loihi1_board, loihi2, systolic_int8" in fault.what
 
 
 @pytest.mark.parametrize("name", ["", "xyzzy", "loihi1\n", "..", "LOIHI1"])
@@ -239,3 +240,12 @@ def test_the_format_page_lists_every_unit_limit_and_machine():
         for limit in load(name).core.limits:
             stem = re.sub("_(min|max)$", "", limit)
             assert f"`{limit}`" in page or f"`{stem}_min/max`" in page, limit
+
+
+def test_a_machine_of_floating_point_formats():
+    machine = load("fp8_mx")
+    assert machine.weight_formats == tuple(FLOATS) and machine.activation_formats == ("e4m3",)
+    assert machine.core.limits.accumulator_bits == 62 and SYSTOLIC.weight_formats == ()
+    mac = machine.price("array", "mac")  # Horowitz 2014: FP16 multiply 1.1, add 0.4 pJ
+    assert mac.energy_j == pytest.approx(1.5e-12) and mac.confidence == "derived"
+    assert "mxfp6_e3m2" in describe(machine) and "activation formats" in describe(machine)

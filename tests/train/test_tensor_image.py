@@ -218,14 +218,14 @@ def test_batch_norm_statistics_of_images():
 
 
 # name -> what the trainer does otherwise than the machine
-def _floored(acc, multiplier, exponent, zero, low, high, dtype):
+def _floored(acc, multiplier, exponent, zero, low, high, dtype, fraction):
     exact = acc * (multiplier * 2.0 ** (exponent - 31.0))
     return np.clip(np.floor(exact) + zero, low, high).astype(dtype)
 
 
 BROKEN = {
     "requantize_places": _floored,
-    "conv_int": lambda wide, weight, *rest: rules_conv(wide, weight[..., ::-1], *rest),
+    "conv_int": lambda wide, weight, *rest, shift: rules_conv(wide, weight[..., ::-1], *rest),
     "shifted": lambda x, zero, carrier: x.astype(carrier),
 }
 rules_conv = rules.conv_int

@@ -122,6 +122,12 @@ def narrow32(x: int) -> int:
 
 
 @jit
+def rounded_sum(total: int, shift: int, bias: int) -> int:
+    """T14: what leaves an exact accumulator: total / 2**shift, ties away from zero, plus bias."""
+    return narrow32(rounding_shift(total, shift) + bias)
+
+
+@jit
 def clamp(x: int, low: int, high: int) -> int:
     """T5: bring x into low..high."""
     if x < low:
@@ -129,6 +135,21 @@ def clamp(x: int, low: int, high: int) -> int:
     if x > high:
         return high
     return x
+
+
+@jit
+def significant(x: int, fraction: int) -> int:
+    """T15: x rounded to 1 + fraction significant bits, ties to even."""
+    size = abs(x)
+    extra = 0
+    while size >> extra >= 2 << fraction:
+        extra += 1
+    if extra == 0:
+        return x
+    kept, rest, half = size >> extra, size & ((1 << extra) - 1), 1 << (extra - 1)
+    if rest > half or (rest == half and kept & 1 == 1):
+        kept += 1
+    return kept << extra if x >= 0 else -(kept << extra)
 
 
 @jit

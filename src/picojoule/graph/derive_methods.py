@@ -1,4 +1,4 @@
-"""Other ways from real parameters to integers: powers of two, ternary, binary, adapters.
+"""Other ways from real parameters to integers: powers of two, ternary, binary, floats, adapters.
 
 Merged into `derive.FUNCTIONS`; gradients are in `train.method_gradients`.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+
+from picojoule.fixed.format import by_block
 
 Array = np.ndarray
 TINY = 2.0**-100  # a step for rows without any weight
@@ -82,10 +84,35 @@ def merge_lora(weight: Array, down: Array, up: Array, *, scale: float) -> Array:
     return (weight + scale * added.reshape(weight.shape)).astype(weight.dtype)
 
 
+def exact_levels(x: Array, step: Array, *, high: int, block: int, lift: int) -> tuple[Array, Array]:
+    """(x / step / 2**s, 2**s): quotients that a format's numbers stand for, before rounding.
+
+    s is the shared exponent of a block (rule T13), 0 where there are no blocks.
+    """
+    step = np.asarray(step, np.float64)
+    wide = step if step.ndim == 0 else step.reshape(-1, *(1,) * (np.ndim(x) - 1))
+    exact = np.asarray(x, np.float64) / wide
+    if not block:
+        return exact, np.ones(())
+    largest = np.frexp(by_block(np.abs(exact), block))[1]
+    scale = 2.0 ** np.clip(largest - high.bit_length(), 0, lift)
+    return exact / scale, scale
+
+
+def float_levels(
+    x: Array, step: Array, *, fraction: int, high: int, block: int, lift: int
+) -> Array:
+    """x / step as numbers of a `FloatKind` (rule T13), in units of the smallest: int64."""
+    exact, scale = exact_levels(x, step, high=high, block=block, lift=lift)
+    place = 2.0 ** np.maximum(np.frexp(exact)[1] - 1 - fraction, 0)
+    level = np.clip(np.rint(exact / place) * place, -high, high)
+    return (level * scale).astype(np.int64)
+
+
 FUNCTIONS: dict[str, Callable[..., Array]] = {
     function.__name__: function
     for function in (
         power_of_two, clip_step, tanh_levels, ternary, ternary_step, binary, binary_step,
-        merge_lora,
+        merge_lora, float_levels,
     )
 }  # fmt: skip

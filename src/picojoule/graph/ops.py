@@ -25,6 +25,7 @@ from picojoule.graph.ops_image_int import (
     IntLookup,
     IntMaxPool,
     clamp_complaints,
+    float_complaints,
 )
 from picojoule.graph.ops_spiking import (
     SYNAPSES,
@@ -237,6 +238,9 @@ class IntDense:
 
     weight int (out, in); bias int32 (out,); multiplier, exponent int (out,)
     step_in, step_w, step_out name the real steps: x ~ step_in (q - zero_in), and so on
+    weight_kind  a name of FLOATS where weights are no plain integers; `weight_bits` are its bits
+    shift        of sums that leave an exact accumulator, before the bias (rule T14); None: 0
+    result_kind  a name of FLOATS that results are rounded to (rule T15), where they are
     """
 
     weight: str
@@ -253,6 +257,9 @@ class IntDense:
     weight_bits: int = 8
     features: int = 0
     profile: str = "double_round"
+    weight_kind: str | None = None
+    shift: int | None = None
+    result_kind: str | None = None
 
     CONSTANTS = ("weight", "bias", "multiplier", "exponent", "step_in", "step_w", "step_out")
     ARITY = (1, 1)
@@ -274,7 +281,7 @@ class IntDense:
         }
 
     def complaints(self) -> list[str]:
-        return clamp_complaints(self.low, self.high, self.profile)
+        return clamp_complaints(self.low, self.high, self.profile) + float_complaints(self)
 
 
 @dataclass(frozen=True, kw_only=True)

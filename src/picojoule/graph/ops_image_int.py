@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from picojoule.fixed.format import FLOATS, Format, float_format
 from picojoule.fixed.profile import TENSOR
 from picojoule.graph.ops_image import (
     NONE,
@@ -18,6 +20,35 @@ from picojoule.graph.ops_spiking import Shapes
 from picojoule.graph.types import TensorType
 
 TABLE_BITS = 8  # of what a table of an element function is looked up with
+RESULT_KINDS = ("e4m3",)  # formats of results beside integers: each number stands alone
+SHIFT_MAX = 32  # of sums that leave an exact accumulator
+
+
+def weight_form(op: Any) -> Format:
+    """The format of the weights of an integer layer."""
+    return float_format(op.weight_kind) if op.weight_kind else Format(op.weight_bits)
+
+
+def sum_unit(op: Any) -> float:
+    """What one unit of the sums of an integer layer is, in units of step_in * step_w (T14)."""
+    return 2.0 ** (op.shift or 0)
+
+
+def result_fraction(op: Any) -> int:
+    """Bits behind the leading one of results of few significant bits (T15); 0: all are kept."""
+    return FLOATS[op.result_kind].fraction if op.result_kind else 0
+
+
+def float_complaints(op: Any) -> list[str]:
+    """What is wrong with the format of weights and the shift of sums of an integer layer."""
+    found = []
+    if op.weight_kind is not None and op.weight_kind not in FLOATS:
+        found.append(f"no such format: {op.weight_kind!r}; known: {', '.join(FLOATS)}")
+    if op.result_kind not in (None, *RESULT_KINDS):
+        found.append(f"results cannot be {op.result_kind!r}; known: {', '.join(RESULT_KINDS)}")
+    if not 0 <= (op.shift or 0) <= SHIFT_MAX:
+        found.append(f"shift must lie in 0..{SHIFT_MAX}, got {op.shift}")
+    return found
 
 
 def clamp_complaints(low: int, high: int, profile: str) -> list[str]:
@@ -38,6 +69,7 @@ class IntConv2d:
     weight int (out, in / groups, kernel height, kernel width); bias int32 (out,);
     multiplier, exponent int (out,)
     step_in, step_w, step_out name the real steps: x ~ step_in (q - zero_in), and so on
+    weight_kind, shift, result_kind  as of `IntDense`
     """
 
     weight: str
@@ -59,6 +91,9 @@ class IntConv2d:
     high: int = 127
     weight_bits: int = 8
     profile: str = "double_round"
+    weight_kind: str | None = None
+    shift: int | None = None
+    result_kind: str | None = None
 
     CONSTANTS = ("weight", "bias", "multiplier", "exponent", "step_in", "step_w", "step_out")
     ARITY = (1, 1)
@@ -75,7 +110,8 @@ class IntConv2d:
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
-        return conv_complaints(self) + clamp_complaints(self.low, self.high, self.profile)
+        found = conv_complaints(self) + clamp_complaints(self.low, self.high, self.profile)
+        return found + float_complaints(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +141,7 @@ class IntAveragePool:
 
     Padding counts as zeros, so that every window has as many elements.
     multiplier, exponent int (): of step_in / (elements of a window * step_out)
+    result_kind  as of `IntDense`
     """
 
     multiplier: str
@@ -119,6 +156,7 @@ class IntAveragePool:
     low: int = -128
     high: int = 127
     profile: str = "double_round"
+    result_kind: str | None = None
 
     CONSTANTS = ("multiplier", "exponent", "step_in", "step_out")
     ARITY = (1, 1)

@@ -285,6 +285,7 @@ def _pairs(line: Line) -> list[tuple[str, str]]:
 
 READERS: dict[str, Callable[[str], Any]] = {
     "int": whole, "float": real, "str": name, "str | None": name, "Kind": name,
+    "int | None": whole,
     "Format": parse_format, "tuple[int, ...]": shape,
 }  # fmt: skip
 

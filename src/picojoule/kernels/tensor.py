@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from picojoule.fixed.arithmetic import add_rescaled, narrow32, requantize
+from picojoule.fixed.arithmetic import add_rescaled, narrow32, requantize, rounded_sum, significant
 from picojoule.fixed.jit import jit
 
 Array = np.ndarray[Any, Any]
@@ -31,6 +31,17 @@ def matmul_rows(x, weight, bias, zero_in, out):
 
 
 @jit
+def leave_rows(totals, shift, bias, out):
+    """Rule T14 on each sum of rows (n, out).
+
+    totals int64 (n, out); bias int64 (out,); out int32 (n, out), written
+    """
+    for n in range(totals.shape[0]):
+        for o in range(totals.shape[1]):
+            out[n, o] = rounded_sum(totals[n, o], shift, bias[o])
+
+
+@jit
 def requantize_rows(acc, multiplier, exponent, zero, low, high, out):
     """out[n, o] = requantize(acc[n, o], multiplier[o], exponent[o], zero, low, high).
 
@@ -40,6 +51,14 @@ def requantize_rows(acc, multiplier, exponent, zero, low, high, out):
         for o in range(acc.shape[1]):
             value = np.int64(acc[n, o])
             out[n, o] = requantize(value, multiplier[o], exponent[o], zero, low, high)
+
+
+@jit
+def significant_rows(out, fraction):
+    """Rule T15 on each integer of rows (n, out), in place."""
+    for n in range(out.shape[0]):
+        for o in range(out.shape[1]):
+            out[n, o] = significant(np.int64(out[n, o]), fraction)
 
 
 @jit
@@ -83,14 +102,19 @@ def int_matmul(
     zero_in: int = 0,
     *,
     x_limit: int | None = None,
+    shift: int = 0,
 ) -> Array:
     """Rule T1: int32 (n, out) accumulators sum_i (x - zero_in) weight + bias, exactly.
 
     x int (n, in); weight int (out, in); bias int (out,).  Beyond 32 bits they wrap.
     x_limit: largest |x - zero_in|, where the caller knows it from formats; it is measured
     otherwise.  The carrier changes speed, never a bit.
+    shift: sums are held whole and rounded by so many bits, then the bias is added (rule T14).
     """
     x_limit = _reach(x, zero_in) if x_limit is None else x_limit
+    if shift:
+        carrier = carrier_of(x_limit, weight, np.zeros(1, np.int64))
+        return leave(_shifted(x, zero_in, carrier) @ weight.astype(carrier).T, shift, bias)
     carrier = carrier_of(x_limit, weight, bias)
     if carrier.kind == "i":
         out = np.empty((x.shape[0], weight.shape[0]), np.int32)
@@ -99,6 +123,14 @@ def int_matmul(
     acc = _shifted(x, zero_in, carrier) @ weight.astype(carrier).T
     acc += bias.astype(carrier)
     return acc.astype(np.int64).astype(np.int32) if carrier.itemsize == 8 else acc.astype(np.int32)
+
+
+def leave(totals: Array, shift: int, bias: Array) -> Array:
+    """Rule T14 on every sum: int32 (..., out) of exact sums in any type that holds them."""
+    rows = np.ascontiguousarray(totals.astype(np.int64)).reshape(-1, totals.shape[-1])
+    out = np.empty(rows.shape, np.int32)
+    leave_rows(rows, shift, np.array(bias, np.int64), out)
+    return out.reshape(totals.shape)
 
 
 def _reach(values: Array, zero: int = 0) -> int:
@@ -121,15 +153,19 @@ def requantize_array(
     low: int,
     high: int,
     dtype: Any = np.int32,
+    *,
+    fraction: int = 0,
 ) -> Array:
     """Rule T6 on every element: int32 (n, out) accumulators to `dtype` (n, out) integers.
 
     multiplier int (out,), 0 or 2**30..2**31-1; exponent int (out,).
-    `dtype` must hold low..high.
+    `dtype` must hold low..high.  fraction: of results of few significant bits (T15), else 0.
     """
     out = np.empty(acc.shape, dtype)
     many = (np.array(multiplier, np.int64), np.array(exponent, np.int64))
     requantize_rows(np.ascontiguousarray(acc), *many, zero, low, high, out)
+    if fraction:
+        significant_rows(out, fraction)
     return out
 
 

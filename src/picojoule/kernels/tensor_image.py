@@ -12,7 +12,7 @@ import numpy as np
 from picojoule.fixed.jit import jit
 from picojoule.kernels.convolution import convolve
 from picojoule.kernels.pool import over_blocks, shared
-from picojoule.kernels.tensor import carrier_of, requantize_rows
+from picojoule.kernels.tensor import carrier_of, leave, requantize_rows, significant_rows
 from picojoule.kernels.window import Window
 
 Array = np.ndarray[Any, Any]
@@ -21,13 +21,17 @@ ROWS = 4096  # places of a block, whatever the number of threads
 
 def conv_int(
     x: Array, weight: Array, bias: Array, window: Window, groups: int = 1,
-    threads: int | None = None,
+    threads: int | None = None, shift: int = 0,
 ) -> Array:  # fmt: skip
     """Rule T9: int32 (n, rows, columns, out) sums of a convolution, exactly.
 
     x      (n, height, width, in) integers less their zero point, in the carrier's type
     weight int (out, in / groups, kh, kw); bias int (out,).  Beyond 32 bits sums wrap.
+    shift  sums are rounded by so many bits before the bias (rule T14)
     """
+    if shift:
+        acc = convolve(x, weight.astype(x.dtype), None, window, groups=groups, threads=threads)
+        return leave(acc, shift, bias)
     acc = convolve(x, weight.astype(x.dtype), bias.astype(x.dtype), window, groups=groups,
                    threads=threads)  # fmt: skip
     return acc.astype(np.int32) if x.dtype.itemsize == 4 else acc.astype(np.int64).astype(np.int32)
@@ -43,7 +47,7 @@ def shifted(x: Array, zero: int, carrier: np.dtype[Any]) -> Array:
 def conv_rows(
     x: Array, weight: Array, bias: Array, *, x_limit: int, zero_in: int, stride_y: int,
     stride_x: int, top: int, left: int, dilation_y: int, dilation_x: int, groups: int,
-    channels: int, first: int, first_row: int, columns: int, rows: int,
+    channels: int, first: int, first_row: int, columns: int, rows: int, shift: int = 0,
 ) -> Array:  # fmt: skip
     """Rows first_row .. + rows of rule T9 for output channels first .. + len(weight).
 
@@ -62,11 +66,12 @@ def conv_rows(
     part = range(first // size, -(-(first + len(weight)) // size))
     if first % size == 0 and len(weight) % size == 0:
         wide = wide[..., part.start * weight.shape[1] : part.stop * weight.shape[1]]
-        return conv_int(wide, weight, bias, made, groups=len(part), threads=1)
+        return conv_int(wide, weight, bias, made, groups=len(part), threads=1,
+                        shift=shift)  # fmt: skip
     cuts = [(max(g * size - first, 0), (g + 1) * size - first) for g in part]
     found = [
         conv_int(wide[..., g * weight.shape[1] : (g + 1) * weight.shape[1]],
-                 weight[low:high], bias[low:high], made, threads=1)
+                 weight[low:high], bias[low:high], made, threads=1, shift=shift)
         for g, (low, high) in zip(part, cuts)
     ]  # fmt: skip
     return np.concatenate(found, axis=-1)
@@ -129,9 +134,13 @@ def sum_rows(
 
 
 def requantize_places(
-    acc: Array, multiplier: Array, exponent: Array, zero: int, low: int, high: int, dtype: Any
-) -> Array:
-    """Rule T6 on every place of (..., channels), each channel with its own multiplier."""
+    acc: Array, multiplier: Array, exponent: Array, zero: int, low: int, high: int, dtype: Any,
+    *, fraction: int = 0,
+) -> Array:  # fmt: skip
+    """Rule T6 on every place of (..., channels), each channel with its own multiplier.
+
+    fraction: of results of few significant bits (rule T15), else 0
+    """
     channels = acc.shape[-1]
     many = (np.broadcast_to(multiplier, (channels,)), np.broadcast_to(exponent, (channels,)))
     rows = acc.reshape(-1, channels)
@@ -141,6 +150,8 @@ def requantize_places(
     def work(start: int, stop: int) -> None:
         part = np.ascontiguousarray(rows[start:stop])
         requantize_rows(part, *scaling, zero, low, high, out[start:stop])
+        if fraction:
+            significant_rows(out[start:stop], fraction)
 
     over_blocks(len(rows), None, work, shared(len(rows), None, ROWS))
     return out.reshape(acc.shape)

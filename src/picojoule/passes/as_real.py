@@ -31,6 +31,7 @@ from picojoule.graph.ops import (
     MaxPool,
     Relu,
 )
+from picojoule.graph.ops_image_int import sum_unit
 from picojoule.graph.types import Op
 from picojoule.passes.canonicalise import fresh
 
@@ -75,7 +76,7 @@ def _product(graph: Graph, whole: Graph, name: str) -> Graph:
     graph = graph.with_params(
         {
             f"{name}.weight_real": weight * by_row(step_w, weight.ndim),
-            f"{name}.bias_real": _value(whole, op.bias) * step,
+            f"{name}.bias_real": _value(whole, op.bias) * step * sum_unit(op),
         }
     )
     named = {"weight": f"{name}.weight_real", "bias": f"{name}.bias_real"}

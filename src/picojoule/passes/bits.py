@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from picojoule.errors import Fault
+from picojoule.fixed.format import FLOATS, Format, float_format
 from picojoule.graph import Graph
 from picojoule.graph.ops import IntConv2d, IntDense, IntSynapse
 from picojoule.target import Target
@@ -14,28 +16,51 @@ SIGNED_MIN = 2  # one bit of a mixed-sign weight is a sign and nothing else
 
 @dataclass(frozen=True)
 class Bits:
-    """Bits of weights and activations of every layer; a tensor network's input has 8."""
+    """Bits of weights and activations of every layer; a tensor network's input has 8.
+
+    kind, activation_kind  names of FLOATS where weights, activations are no plain integers
+    """
 
     weight: int
     activation: int
+    kind: str | None = None
+    activation_kind: str | None = None
+
+    @property
+    def form(self) -> Format:
+        """The format of weights."""
+        return float_format(self.kind) if self.kind else Format(self.weight)
 
 
-def choose_bits(target: Target, bits: int | None, activation_bits: int | None) -> Bits:
+def choose_bits(
+    target: Target, bits: int | None, activation_bits: int | None, weights: str | None = None,
+    activations: str | None = None,
+) -> Bits:  # fmt: skip
     """What is asked for; else activations as weights, and weights the most there are, up to 8."""
+    if weights is not None:
+        bits = float_format(weights).bits
+    if activations is not None:
+        activation_bits = float_format(activations).bits
     weight = max(b for b in target.weight_bits if b <= 8) if bits is None else bits
     if activation_bits is None:
         offered = [b for b in target.activation_bits if b <= 8]
         activation_bits = weight if weight in offered else max(offered)
-    return Bits(weight, activation_bits)
+    return Bits(weight, activation_bits, weights, activations)
 
 
-def bits_faults(target: Target, bits: int | None, activation_bits: int | None) -> list[Fault]:
-    """PJ209 for each number of bits that the target does not offer."""
+def bits_faults(
+    target: Target, bits: int | None, activation_bits: int | None, weights: str | None = None,
+    activations: str | None = None,
+) -> list[Fault]:  # fmt: skip
+    """PJ209 for each number of bits, PJ215 for each format that the target does not offer."""
     asked = (
-        ("weight_bits", bits, target.weight_bits),
-        ("activation_bits", activation_bits, target.activation_bits),
-    )
-    return [
+        ("weight_bits", bits if weights is None else None, target.weight_bits),
+        ("activation_bits", activation_bits if activations is None else None,
+         target.activation_bits),
+    )  # fmt: skip
+    kinds = (("weight", bits, weights), ("activation", activation_bits, activations))
+    found = [f for what, count, kind in kinds for f in _kind_faults(target, what, count, kind)]
+    return found + [
         _fault(target, field, count, usable)
         for field, count, offered in asked
         if count is not None
@@ -43,14 +68,35 @@ def bits_faults(target: Target, bits: int | None, activation_bits: int | None) -
     ]
 
 
-def stored_bits_faults(graph: Graph, bits: int | None) -> list[Fault]:
-    """PJ806 where other bits are asked for than a quantized network has already."""
+def stored_bits_faults(
+    graph: Graph, bits: int | None, weights: str | None = None, activations: str | None = None
+) -> list[Fault]:
+    """PJ806 where other bits or formats are asked for than a quantized network has already."""
     stored = {n.op.bits for n in graph.nodes if isinstance(n.op, IntSynapse)}
     stored |= {n.op.weight_bits for n in graph.nodes if isinstance(n.op, IntDense | IntConv2d)}
+    if stored and (weights or activations):
+        what = f"{graph.name!r} is quantized already; its formats cannot change"
+        return [Fault("PJ806", what, fix="give the float network, or leave the formats out")]
     if bits is None or not stored or max(stored) == bits:
         return []
     what = f"{graph.name!r} is quantized to {max(stored)} weight bits already, not {bits}"
     return [Fault("PJ806", what, fix="give the float network, or leave the bits out")]
+
+
+def _kind_faults(target: Target, what: str, bits: int | None, kind: str | None) -> Iterator[Fault]:
+    if kind is None:
+        return
+    offered = {"weight": target.weight_formats, "activation": target.activation_formats}[what]
+    if kind not in offered:
+        listed = ", ".join(offered)
+        yield Fault(
+            "PJ215", f"{what}s in {kind!r} asked for; {target.name!r} offers"
+            f" {listed or 'integers alone'}", where=target.where(f"core.{what}_formats"),
+            fix=f"one of {listed}" if offered else "a machine with that format, such as 'fp8_mx'",
+        )  # fmt: skip
+    elif bits not in (None, FLOATS[kind].bits):
+        told = f"{bits} {what} bits asked for, and {what}s in {kind!r}, which has"
+        yield Fault("PJ806", f"{told} {FLOATS[kind].bits}", fix="leave the bits out")
 
 
 def _usable(field: str, bits: int) -> bool:

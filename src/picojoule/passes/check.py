@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from picojoule.errors import Fault
-from picojoule.fixed.format import Format
+from picojoule.fixed.format import Format, float_format
 from picojoule.fixed.profile import SPIKING, SpikingProfile
 from picojoule.graph import Graph
 from picojoule.graph.faults import faults as graph_faults
 from picojoule.graph.ops import (
     SYNAPSES,
+    Conv,
     CubaLif,
     Dense,
     Flatten,
@@ -29,7 +31,7 @@ from picojoule.passes.populations import fields_of, kind_of, populations
 from picojoule.passes.quantize import prepare
 from picojoule.passes.quantize_tensor import INTEGERS
 from picojoule.passes.support import support_faults
-from picojoule.passes.tiles import memory_faults
+from picojoule.passes.tiles import ACCUMULATOR, exact_most, memory_faults
 from picojoule.passes.values import late_faults, place, value_faults
 from picojoule.program.verify import OPTION_RANGES
 from picojoule.target import Target
@@ -42,13 +44,15 @@ LIMITS = {                  # field -> the limit of the hardware model that sets
 
 
 def check(
-    graph: Graph, target: Target, *, bits: int | None = None, activation_bits: int | None = None
-) -> list[Fault]:
+    graph: Graph, target: Target, *, bits: int | None = None, activation_bits: int | None = None,
+    weights: str | None = None, activations: str | None = None,
+) -> list[Fault]:  # fmt: skip
     """All faults, empty where `graph` (float or quantized) fits; needs no samples.
 
     Sizes are judged with the bits asked for, or the most that the target offers.
     """
-    faults = bits_faults(target, bits, activation_bits) + graph_faults(graph)
+    asked = bits, activation_bits, weights, activations
+    faults = bits_faults(target, *asked) + graph_faults(graph)
     if any(fault.code.startswith("PJ4") for fault in faults):
         return faults
     graph = prepare(graph)
@@ -56,7 +60,7 @@ def check(
     if unsupported:
         return faults + unsupported
     faults += _profile_faults(graph, target)
-    chosen = choose_bits(target, None if faults else bits, None if faults else activation_bits)
+    chosen = choose_bits(target, *((None,) * 4 if faults else asked))
     judge = _spiking_faults if target.kind == "spiking" else _tensor_faults
     return faults + judge(graph, target, chosen)
 
@@ -179,23 +183,29 @@ def _field_fault(
 
 
 def _tensor_faults(graph: Graph, target: Target, bits: Bits) -> list[Fault]:
-    faults = memory_faults(graph, target, bits.weight, bits.activation)
-    for name in graph.names(Dense):
+    faults = memory_faults(graph, target, bits.form, bits.activation)
+    exact = bits.kind or bits.activation_kind
+    for name in graph.names(Dense, Conv) if exact else graph.names(Dense):
         faults += _sum_faults(graph, target, name, bits)
     if len(graph.names(Input, Flatten, *INTEGERS)) == len(graph.names()):
-        faults += overflow_faults(graph)
+        faults += overflow_faults(graph, target)
     return faults
 
 
 def _sum_faults(graph: Graph, target: Target, name: str, bits: Bits) -> list[Fault]:
     """PJ210 where inputs * largest input * largest weight could leave the accumulator."""
-    inputs = graph.types[graph[name].inputs[0]].size
+    source = graph.types[graph[name].inputs[0]]
+    inputs = math.prod(graph[name].op.shapes(source)["weight"][1:])
     wide = 8 if isinstance(graph[graph[name].inputs[0]].op, Input) else bits.activation
-    bound = inputs * Format(wide, signed=False).high * Format(bits.weight).high
-    if bound < 2**31:
+    largest = Format(wide, signed=False).high
+    if bits.activation_kind:
+        largest = max(largest, float_format(bits.activation_kind).high)
+    bound = inputs * largest * bits.form.high
+    most = exact_most(target) if bits.kind or bits.activation_kind else ACCUMULATOR.high
+    if bound <= most:
         return []
     return [Fault(
         "PJ210", f"sums of node {name!r} over {inputs} inputs could reach {bound}; the"
-        f" accumulator holds {2**31 - 1}", where=target.where("accumulator_bits"),
+        f" accumulator holds {most}", where=target.where("accumulator_bits"),
         fix="fewer inputs to this layer, or fewer bits",
     )]  # fmt: skip

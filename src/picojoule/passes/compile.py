@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,24 +31,29 @@ from picojoule.target import Target
 def compile_graph(
     graph: Graph, target: Target, *, calibrate: np.ndarray | Events | None = None,
     bits: int | None = None, activation_bits: int | None = None, dump: str | Path | None = None,
+    weights: str | None = None, activations: str | None = None,
 ) -> Program:  # fmt: skip
     """Compile a network, float, quantized or frozen, for a target.
 
     calibrate  samples to choose scales by; tensor targets need them for float networks
+    weights, activations  formats that the target offers for those of a float network: `quantize`
     dump       a directory for the text of every stage: 00-load.txt, 01-canonicalise.txt, ...
     Warns (PicojouleWarning) PJ211, PJ212, and PJ213 where a loop takes longer on the machine.
     Raises CheckError with every fault where the network does not fit.
     """
-    faults = check(graph, target, bits=bits, activation_bits=activation_bits)
-    faults += stored_bits_faults(graph, bits)
+    asked: dict[str, Any] = {
+        "bits": bits, "activation_bits": activation_bits, "weights": weights,
+        "activations": activations,
+    }  # fmt: skip
+    faults = check(graph, target, **asked)
+    faults += stored_bits_faults(graph, bits, weights, activations)
     if faults:
         raise CheckError(faults)
     stage = _Stages(dump)
     graph = stage("load", graph)
     graph = stage("canonicalise", canonicalise(graph))
     graph = stage("fold_batch_norm", fold_batch_norm(graph))
-    graph = stage("quantize", quantize(
-        graph, target, calibrate, bits=bits, activation_bits=activation_bits))  # fmt: skip
+    graph = stage("quantize", quantize(graph, target, calibrate, **asked))
     if target.kind == "spiking":
         _warn(stretched_loops(graph, target))
     graph = stage("schedule_delays", schedule_delays(graph, target))

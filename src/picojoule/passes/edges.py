@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +15,16 @@ NOTHING = 2.0**-64  # a step so small that its term of a sum scales to 0 (rule T
 
 @dataclass(frozen=True)
 class Edge:
-    """What the integers of an edge mean: step (a constant's name), zero point, their range."""
+    """What the integers of an edge mean: step (a constant's name), zero point, their range.
+
+    kind  a name of FLOATS where they have few significant bits
+    """
 
     step: str
     zero: int = 0
     low: int = -128
     high: int = 127
+    kind: str | None = None
 
     @property
     def positive(self) -> bool:
@@ -31,12 +36,12 @@ class Edge:
 class Choice:
     """How one node becomes integers.
 
-    clamp   lowest and highest integer of its result
+    clamp   lowest and highest integer of its result, and its format where it has one
     values  what its result (behind a Relu that it takes in) was on the samples
     """
 
     profile: str
-    clamp: dict[str, int]
+    clamp: dict[str, Any]
     values: np.ndarray
 
 

@@ -22,6 +22,7 @@ from picojoule.graph.ops import (
     IntLookup,
     IntNeuron,
 )
+from picojoule.graph.ops_image_int import sum_unit, weight_form
 
 SYNAPSE_FORMATS = {  # mantissas of mixed sign, -256..255; delays of 6 bits; else list indices
     "weight": Format(9), "delays": Format(6, signed=False),
@@ -62,7 +63,7 @@ def field_format(node: Node, field: str) -> Format:
     """The format of a register or constant of an Int node."""
     op = node.op
     if isinstance(op, IntDense | IntConv2d):
-        return {"weight": Format(op.weight_bits), "exponent": Format(8)}.get(field, Format(32))
+        return {"weight": weight_form(op), "exponent": Format(8)}.get(field, Format(32))
     if isinstance(op, IntAveragePool):
         return {"exponent": Format(8)}.get(field, Format(32))
     if isinstance(op, IntLookup):
@@ -108,7 +109,7 @@ def _scale(graph: Graph, node: Node, field: str) -> Scale | None:
     """What one unit of an integer means, where it means a number of the network."""
     op = node.op
     if isinstance(op, IntDense | IntConv2d) and field in ("weight", "bias"):
-        step_in = graph.value(op.step_in) if field == "bias" else 1.0
+        step_in = graph.value(op.step_in) * sum_unit(op) if field == "bias" else 1.0
         steps = np.broadcast_to(step_in * graph.value(op.step_w), (op.features,))
         return Scale(tuple(float(s) for s in steps), axis=0)
     if isinstance(op, SYNAPSES):

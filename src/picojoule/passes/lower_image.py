@@ -9,13 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from picojoule.graph.ops import IntAveragePool, IntConcat, IntConv2d, IntLookup, IntMaxPool
+from picojoule.graph.ops_image_int import weight_form
 from picojoule.passes.tensor_site import (
     TensorSite,
     Value,
     dram_constants,
+    fraction_of,
     load_constant,
     load_rows,
     result,
+    shift_of,
 )
 from picojoule.passes.tiles import ACCUMULATOR, Tile, folds, vector_cycles
 from picojoule.passes.tiles_image import ImageTile, channel_tiles, row_tiles
@@ -75,7 +78,7 @@ def _conv(site: TensorSite, name: str, phase: int) -> Value:
     assert isinstance(op, IntConv2d)
     out = graph.types[name].shape
     taps = math.prod(graph.value(op.weight).shape[1:])
-    across = channel_tiles(site.target, taps, out, op.groups, op.weight_bits)
+    across = channel_tiles(site.target, taps, out, op.groups, weight_form(op))
     most = max(tile.stop - tile.start for tile in across)
     cut = {channels: [*row_tiles(site.target, out, channels, most)] for channels in across}
     every = [tile for rows in cut.values() for tile in rows]
@@ -109,7 +112,7 @@ def _conv_tile(
         op="conv", core=0, reads=(layer.x.span, loaded["weight"].span, loaded["bias"].span),
         writes=(acc,), loops=(*loops, ("fold_n", fold.n), ("fold_k", fold.k)),
         args=(op.zero_in, *layer.shape[:2], *op.stride, *op.padding[:2], *op.dilation, op.groups,
-              op.features, tile.start, tile.first_row, layer.out[1], fold.cycles),
+              op.features, tile.start, tile.first_row, layer.out[1], fold.cycles, *shift_of(op)),
         after=tuple(sorted(needs)), phase=layer.phase,
     ))  # fmt: skip
     return _empty(site, layer, tile, acc, index, (loaded["multiplier"], loaded["exponent"]))
@@ -126,7 +129,7 @@ def _empty(
         op="requantize_channels", core=0, reads=(acc, *(s.span for s in scaling)),
         writes=(layer.rows(tile),),
         args=(op.zero, op.low, op.high, layer.out[2], tile.start,
-              vector_cycles(site.target, acc.size)),
+              vector_cycles(site.target, acc.size), *fraction_of(op)),
         after=tuple(sorted({filled, *(i for s in scaling for i in s.written)})),
         phase=layer.phase,
     ))  # fmt: skip

@@ -10,19 +10,23 @@ from picojoule.errors import CheckError, Fault
 from picojoule.fixed.format import Scale
 from picojoule.graph import Graph
 from picojoule.graph.ops import Flatten, IntAdd, IntAveragePool, IntConv2d, IntDense
+from picojoule.graph.ops_image_int import weight_form
 from picojoule.passes.lower_image import LOWER_IMAGE
 from picojoule.passes.tensor_site import (
     TensorSite,
     Value,
     dram_constants,
+    fraction_of,
     load_constant,
     load_rows,
     result,
     scale_of,
+    shift_of,
 )
 from picojoule.passes.tiles import (
     ACCUMULATOR,
     Tile,
+    exact_most,
     folds,
     layers,
     memory_faults,
@@ -43,7 +47,7 @@ def lower_tensor(graph: Graph, target: Target) -> Program:
     with the first phase, the answer leaves with the last.
     Raises CheckError PJ208 where a memory is too small, PJ210 where 32 bits could overflow.
     """
-    faults = memory_faults(graph, target) + overflow_faults(graph)
+    faults = memory_faults(graph, target) + overflow_faults(graph, target)
     if faults:
         raise CheckError(faults)
     site, phases = TensorSite(graph, target), layers(graph)
@@ -64,33 +68,45 @@ def lower_tensor(graph: Graph, target: Target) -> Program:
     )  # fmt: skip
 
 
-def overflow_faults(graph: Graph) -> list[Fault]:
-    """PJ210 for each layer whose 32-bit sums could overflow, whatever its input."""
-    found = [f for name in graph.names(IntDense, IntConv2d) for f in _overflow(graph, name)]
+def overflow_faults(graph: Graph, target: Target) -> list[Fault]:
+    """PJ210 for each layer whose sums could leave the accumulator, whatever its input."""
+    most = exact_most(target)
+    found = [f for name in graph.names(IntDense, IntConv2d) for f in _overflow(graph, name, most)]
     return found + [f for name in graph.names(IntAveragePool) for f in _pool_overflow(graph, name)]
 
 
 def _pool_overflow(graph: Graph, name: str) -> list[Fault]:
     op, source = graph[name].op, value_format(graph, graph[name].inputs[0])
     assert isinstance(op, IntAveragePool)
-    largest = max(source.high - op.zero_in, op.zero_in - source.low)
-    return _too_large(name, op.kernel[0] * op.kernel[1] * largest)
+    largest = op.kernel[0] * op.kernel[1] * max(source.high - op.zero_in, op.zero_in - source.low)
+    return _too_large(name, largest << _left_shift(graph, op))
 
 
-def _overflow(graph: Graph, name: str) -> list[Fault]:
+def _overflow(graph: Graph, name: str, exact: int) -> list[Fault]:
     op, source = graph[name].op, value_format(graph, graph[name].inputs[0])
     assert isinstance(op, IntDense | IntConv2d)
     largest = max(source.high - op.zero_in, op.zero_in - source.low)
     weight = np.abs(np.asarray(graph.value(op.weight), np.int64)).reshape(op.features, -1)
-    return _too_large(name, int((largest * weight.sum(1) + np.abs(graph.value(op.bias))).max()))
+    sums, bias = largest * weight.sum(1), np.abs(graph.value(op.bias))
+    if not op.shift:
+        return _too_large(name, int((sums + bias).max()) << _left_shift(graph, op))
+    left = ((sums >> op.shift) + 1 + bias) << _left_shift(graph, op)
+    return _too_large(name, int(sums.max()), exact) or _too_large(name, int(left.max()))
 
 
-def _too_large(name: str, bound: int) -> list[Fault]:
-    if bound <= ACCUMULATOR.high:
+def _left_shift(graph: Graph, op: IntDense | IntConv2d | IntAveragePool) -> int:
+    """Bits that sums are shifted left by before they become results of a wide format."""
+    if op.result_kind is None or op.exponent is None:
+        return 0
+    return max(int(np.max(graph.value(op.exponent))), 0)
+
+
+def _too_large(name: str, bound: int, most: int = ACCUMULATOR.high) -> list[Fault]:
+    if bound <= most:
         return []
     return [Fault(
         "PJ210", f"sums of node {name!r} could reach {bound}; the accumulator holds"
-        f" {ACCUMULATOR.high}", fix="fewer inputs to this layer, or fewer bits",
+        f" {most}", fix="fewer inputs to this layer, or fewer bits",
     )]  # fmt: skip
 
 
@@ -136,7 +152,7 @@ def _dense(site: TensorSite, name: str, phase: int) -> Value:
         Source(out.region, 0, op.features, name, "output", 0, scale_of(graph, name))
     )
     dram = dram_constants(site, name)
-    cut = tiles(site.target, x.span.size, op.features, op.weight_bits)
+    cut = tiles(site.target, x.span.size, op.features, weight_form(op))
     written = tuple(
         _tile(site, name, k, tile, dram, (x, acc, out), phase) for k, tile in enumerate(cut)
     )
@@ -160,7 +176,7 @@ def _tile(
     here = Span(acc.region, tile.start, tile.stop)
     last = draft.emit(Instruction(
         op="matmul", core=0, reads=(x.span, loaded["weight"].span, loaded["bias"].span),
-        writes=(here,), args=(op.zero_in, fold.cycles),
+        writes=(here,), args=(op.zero_in, fold.cycles, *shift_of(op)),
         loops=(("fold_n", fold.n), ("fold_k", fold.k)), after=needs, phase=phase,
     ))  # fmt: skip
     if op.multiplier is not None:
@@ -168,7 +184,8 @@ def _tile(
         last = draft.emit(Instruction(
             op="requantize", core=0, reads=(here, *(s.span for s in scaling)),
             writes=(Span(out.region, tile.start, tile.stop),),
-            args=(op.zero, op.low, op.high, vector_cycles(site.target, here.size)),
+            args=(op.zero, op.low, op.high, vector_cycles(site.target, here.size),
+                  *fraction_of(op)),
             after=(last, *(s.written[0] for s in scaling)), phase=phase,
         ))  # fmt: skip
     site.worked.append(last)

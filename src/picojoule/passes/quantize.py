@@ -25,13 +25,18 @@ from picojoule.target import Target
 
 def quantize(
     graph: Graph, target: Target, samples: np.ndarray | Events | None = None, *,
-    bits: int | None = None, activation_bits: int | None = None,
+    bits: int | None = None, activation_bits: int | None = None, weights: str | None = None,
+    activations: str | None = None,
 ) -> Graph:  # fmt: skip
     """The network in Int ops whose constants are derivations over real parameters.
 
     bits             of every weight, first and last layer included; default: all there are
     activation_bits  of every activation but the network's input, which has 8; default: `bits`,
                      where the target offers that
+    weights, activations
+                     a format of the target's `weight_formats`, such as 'e4m3' or 'mxfp4', or of
+                     its `activation_formats`, in the place of integers; activations that meet an
+                     Add, a Concat or a table stay integers
     Leaves: nodes that were integer, and pinned constants, untouched; `machine` set; no delay
     of the machine written yet (`schedule_delays`).  Warns (PicojouleWarning) where quantization
     silences or saturates a layer (PJ211) or a bias acts otherwise than in the network (PJ212).
@@ -39,7 +44,7 @@ def quantize(
     bits, UsageError for bad samples.
     """
     verify(graph)
-    faults = bits_faults(target, bits, activation_bits)
+    faults = bits_faults(target, bits, activation_bits, weights, activations)
     graph = prepare(graph)
     faults += support_faults(graph, target)
     if faults:
@@ -47,7 +52,7 @@ def quantize(
     graph = replace(graph, machine=target.name)
     if all(isinstance(n.op, (*INTEGER_OPS, Input, Flatten, Delay)) for n in graph.nodes):
         return graph
-    chosen = choose_bits(target, bits, activation_bits)
+    chosen = choose_bits(target, bits, activation_bits, weights, activations)
     if target.kind == "tensor":
         seen = observe(graph, samples)
         graph, found = quantize_tensor(graph, target.core.profile, seen, chosen)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from picojoule.errors import Fault
-from picojoule.fixed.format import Format
+from picojoule.fixed.format import FLOATS, Format
 from picojoule.graph import Derivation, Graph
 from picojoule.graph.ops import (
     IMAGE_INTEGERS,
@@ -40,9 +42,17 @@ from picojoule.passes.quantize_image import (
     max_pool,
     rescale,
 )
-from picojoule.passes.search_steps import one_step, row_steps
+from picojoule.passes.search_steps import (
+    float_options,
+    float_steps,
+    one_float_step,
+    one_step,
+    row_steps,
+)
 
 INPUT_FORMAT = Format(8)
+SUM_BITS = 30  # that sums keep when they leave an exact accumulator, their sign aside
+SUMMING = (Dense, Conv, AveragePool)
 INTEGERS = (IntDense, IntAdd, *IMAGE_INTEGERS)
 
 
@@ -78,7 +88,8 @@ def quantize_tensor(
 def _standing(op: object) -> Edge:
     """The edge behind a node that was integer already."""
     fields = {f: getattr(op, f) for f in ("zero", "low", "high")}
-    return Edge(getattr(op, "step_out", None) or "", **fields)
+    kind = getattr(op, "result_kind", None)
+    return Edge(getattr(op, "step_out", None) or "", **fields, kind=kind)
 
 
 def _input(graph: Graph, name: str, seen: dict[str, np.ndarray]) -> tuple[Graph, Edge]:
@@ -99,11 +110,16 @@ def _layer(
     seen: dict[str, np.ndarray], bits: Bits,
 ) -> tuple[Graph, Edge, list[Fault]]:  # fmt: skip
     last = _gives_accumulators(graph, name)
+    kind = bits.activation_kind if not last and _floats(graph, name) else None
     graph, low, high, values = _range(graph, name, edges, seen, bits)
-    choice = Choice(profile, {"low": low, "high": high}, values)
+    if kind is not None:
+        high = FLOATS[kind].high
+        low = -high if low < 0 else 0
+    limits = {"low": low, "high": high}
+    choice = Choice(profile, limits if kind is None else {**limits, "result_kind": kind}, values)
     faults: list[Fault] = []
     if not last:
-        step = one_step(values, low, high)
+        step = one_step(values, low, high) if kind is None else one_float_step(values, kind)
         graph = graph.with_params({f"{name}.step_out": np.array(step)})
         faults = activation_faults(name, values, step, high)
     if isinstance(graph[name].op, Dense | Conv):
@@ -111,7 +127,16 @@ def _layer(
         faults += found
     else:
         graph = _without_weights(graph, name, choice, edges)
-    return graph, Edge(f"{name}.step_out", 0, low, high), faults
+    return graph, Edge(f"{name}.step_out", 0, low, high, kind), faults
+
+
+def _floats(graph: Graph, name: str) -> bool:
+    """Whether a node's results can have few significant bits: it requantizes sums, and only
+    sums are made of them."""
+    behind = only_reader(graph, name)
+    last = name if behind is None or not isinstance(behind.op, Relu) else behind.name
+    every = (graph[name], *_layer_readers(graph, last))
+    return all(isinstance(node.op, SUMMING) for node in every)
 
 
 def _range(
@@ -180,18 +205,20 @@ def _product(
 ) -> tuple[Graph, list[Fault]]:
     layer, source = graph[name].op, edges[graph[name].inputs[0]]
     assert isinstance(layer, Dense | Conv)
-    graph, weight = _weight(graph, name, layer, bits, last, source.step)
-    graph, bias = _bias(graph, name, layer, source.step)
-    steps = (source.step, f"{name}.step_w", f"{name}.step_out")
-    scaling: dict[str, str] = {}
+    wide = _exact(graph, layer, bits, source)
+    graph, weight = _weight(graph, name, layer, bits, last, source.step, wide)
+    graph, unit = _unit(graph, name, wide)
+    graph, bias = _bias(graph, name, layer, source.step, unit)
+    steps = (source.step, unit, f"{name}.step_out")
+    scaling: dict[str, Any] = {}
     if not last:
         scaling = {f: f"{name}.{f}" for f in ("multiplier", "exponent")}
         graph = graph.with_derived({n: Derivation(f, steps) for f, n in scaling.items()})
         scaling["step_out"] = steps[2]
     fields = dict(
-        weight=weight, bias=bias, step_in=source.step, step_w=steps[1], zero_in=source.zero,
-        weight_bits=_stored_bits(graph, weight, bits), features=layer.features,
-        profile=choice.profile, **scaling, **choice.clamp,
+        weight=weight, bias=bias, step_in=source.step, step_w=f"{name}.step_w",
+        zero_in=source.zero, weight_bits=_stored_bits(graph, weight, bits),
+        features=layer.features, profile=choice.profile, **wide, **scaling, **choice.clamp,
     )  # fmt: skip
     if isinstance(layer, Conv):
         op = IntConv2d(
@@ -203,6 +230,30 @@ def _product(
     return graph.swap(name, op), _weight_faults(graph, name, layer, weight)
 
 
+def _exact(graph: Graph, layer: Dense | Conv, bits: Bits, source: Edge) -> dict[str, Any]:
+    """Fields of a layer whose weights or inputs are no plain integers (rules T13 and T14).
+
+    The shift is the least that brings any sum of these formats below 2**30, and the bias has
+    as much room.
+    """
+    pin = graph.pinned.get(layer.weight)
+    form = bits.form if pin is None else pin.format
+    if not form.kind and source.kind is None:
+        return {}
+    taps = math.prod(np.shape(graph.value(layer.weight))[1:])
+    reach = max(source.high - source.zero, source.zero - source.low)
+    shift = max((taps * reach * form.high).bit_length() - SUM_BITS, 0)
+    return {"weight_kind": form.kind or None, "shift": shift}
+
+
+def _unit(graph: Graph, name: str, wide: dict[str, Any]) -> tuple[Graph, str]:
+    """The step of sums beside that of the input: that of weights, unless sums are shifted."""
+    if not wide.get("shift"):
+        return graph, f"{name}.step_w"
+    made = Derivation("times", (f"{name}.step_w",), (("factor", 2.0 ** wide["shift"]),))
+    return graph.with_derived({f"{name}.step_sum": made}), f"{name}.step_sum"
+
+
 def _least_step(graph: Graph, layer: Dense | Conv, step_in: str) -> float:
     """The weight step below which the largest bias would leave half of the accumulator."""
     if layer.bias is None or layer.bias in graph.pinned:
@@ -212,22 +263,29 @@ def _least_step(graph: Graph, layer: Dense | Conv, step_in: str) -> float:
 
 
 def _weight(
-    graph: Graph, name: str, layer: Dense | Conv, bits: Bits, last: bool, step_in: str
-) -> tuple[Graph, str]:
+    graph: Graph, name: str, layer: Dense | Conv, bits: Bits, last: bool, step_in: str,
+    wide: dict[str, Any],
+) -> tuple[Graph, str]:  # fmt: skip
     """A step for each channel, or one for all where accumulators are compared as they are."""
     pin = graph.pinned.get(layer.weight)
     if pin is not None:
         steps = np.asarray(pin.scale.step if pin.scale else (1.0,))
         steps = np.broadcast_to(steps, (layer.features,)).copy()
         return graph.with_params({f"{name}.step_w": steps}), layer.weight
-    high = (1 << (bits.weight - 1)) - 1
     values = graph.value(layer.weight)
     rows = np.reshape(values, (len(values), -1))
-    steps = np.array(one_step(rows, -high, high)) if last else row_steps(rows, -high, high)
-    steps = np.maximum(steps, _least_step(graph, layer, step_in))
+    if bits.kind is not None:
+        options = float_options(bits.kind)
+        steps = float_steps(rows, bits.kind, one=last)
+    else:
+        high = (1 << (bits.weight - 1)) - 1
+        options = (("low", -high), ("high", high))
+        steps = np.array(one_step(rows, -high, high)) if last else row_steps(rows, -high, high)
+    least = _least_step(graph, layer, step_in) / 2.0 ** wide.get("shift", 0)
+    steps = np.maximum(steps, least)
     graph = graph.with_params({f"{name}.step_w": steps})
-    options = (("low", -high), ("high", high))
-    made = Derivation("quantize", (layer.weight, f"{name}.step_w"), options)
+    function = "quantize" if bits.kind is None else "float_levels"
+    made = Derivation(function, (layer.weight, f"{name}.step_w"), options)
     return graph.with_derived({f"{name}.weight_q": made}), f"{name}.weight_q"
 
 
@@ -236,7 +294,9 @@ def _stored_bits(graph: Graph, weight: str, bits: Bits) -> int:
     return bits.weight if pin is None else pin.format.bits
 
 
-def _bias(graph: Graph, name: str, layer: Dense | Conv, step_in: str) -> tuple[Graph, str]:
+def _bias(
+    graph: Graph, name: str, layer: Dense | Conv, step_in: str, unit: str
+) -> tuple[Graph, str]:
     bias = layer.bias
     if bias in graph.pinned:
         return graph, str(bias)
@@ -245,7 +305,7 @@ def _bias(graph: Graph, name: str, layer: Dense | Conv, step_in: str) -> tuple[G
         graph = graph.with_params({bias: np.zeros(layer.features)})
     step, low = f"{name}.step_bias", -(1 << 31)
     return graph.with_derived({
-        step: Derivation("product", (step_in, f"{name}.step_w")),
+        step: Derivation("product", (step_in, unit)),
         f"{name}.bias_q": Derivation("quantize", (bias, step), (("low", low), ("high", -low - 1))),
     }), f"{name}.bias_q"  # fmt: skip
 

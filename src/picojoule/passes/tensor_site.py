@@ -8,10 +8,11 @@ import numpy as np
 
 from picojoule.fixed.format import Scale
 from picojoule.graph import Graph
-from picojoule.graph.ops import IntDense
+from picojoule.graph.ops import IntAveragePool, IntConv2d, IntDense
+from picojoule.graph.ops_image_int import result_fraction, sum_unit
 from picojoule.passes.draft import Draft
 from picojoule.passes.freeze import field_format
-from picojoule.passes.tiles import Tile, packed_bytes, value_format
+from picojoule.passes.tiles import Tile, value_format
 from picojoule.program import Instruction, Source, Span
 from picojoule.target import Target
 
@@ -44,12 +45,23 @@ def scale_of(graph: Graph, name: str) -> Scale | None:
     """What one unit of a node's integers means."""
     op = graph[name].op
     if isinstance(op, IntDense) and op.multiplier is None:
-        steps = graph.value(op.step_in) * np.broadcast_to(graph.value(op.step_w), (op.features,))
+        unit = graph.value(op.step_in) * sum_unit(op)
+        steps = unit * np.broadcast_to(graph.value(op.step_w), (op.features,))
         return Scale(tuple(float(s) for s in steps), axis=0)
     step = getattr(op, "step_out", None)
     if step is None and graph[name].inputs:  # a node that keeps the integers of its input
         return scale_of(graph, graph[name].inputs[0])
     return Scale((float(graph.value(step)),), getattr(op, "zero", 0)) if step else None
+
+
+def shift_of(op: IntDense | IntConv2d) -> tuple[int, ...]:
+    """The last argument of a product: none where sums leave as they are."""
+    return (op.shift,) if op.shift else ()
+
+
+def fraction_of(op: IntDense | IntConv2d | IntAveragePool) -> tuple[int, ...]:
+    """The last argument of a requantization: none where results are plain integers."""
+    return (result_fraction(op),) if op.result_kind else ()
 
 
 def result(site: TensorSite, name: str) -> Span:
@@ -80,7 +92,7 @@ def load_rows(site: TensorSite, name: str, dram: Span, tile: Tile, phase: int) -
     source, count = site.draft.regions[dram.region], tile.stop - tile.start
     shape = (count, *source.shape[1:])
     chip = site.draft.region(name, "sram_weight", 0, source.format, shape, "buffer")
-    size = packed_bytes(int(np.prod(shape)), source.format.bits)
+    size = site.draft.regions[chip.region].packed_bytes
     index = site.draft.emit(Instruction(
         op="load", core=0, reads=(Span(dram.region, tile.start, tile.stop),), writes=(chip,),
         args=(size,), after=tuple(site.worked[-2:-1]), phase=phase,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from picojoule.errors import Fault
-from picojoule.fixed.format import Format
+from picojoule.fixed.format import Format, float_format
 from picojoule.graph import Graph
 from picojoule.graph.ops import (
     IMAGE_INTEGERS,
@@ -29,10 +29,11 @@ from picojoule.graph.ops import (
     Relu,
 )
 from picojoule.graph.ops_image import ACTIVATIONS
+from picojoule.graph.ops_image_int import weight_form
 from picojoule.passes.freeze import range_format
 from picojoule.target import Target
 
-ACCUMULATOR = Format(32)
+ACCUMULATOR, INT8 = Format(32), Format(8)
 PER_CHANNEL_BYTES = 4 + 4 + 1  # bias, multiplier, exponent
 
 
@@ -58,6 +59,12 @@ def packed_bytes(elements: int, bits: int) -> int:
     return -(-elements * bits // 8)
 
 
+def exact_most(target: Target) -> int:
+    """The largest sum that an accumulator holds before it leaves (rule T14)."""
+    limit: int = target.core.limits.get("accumulator_bits", ACCUMULATOR.bits)
+    return (1 << (limit - 1)) - 1
+
+
 def room(target: Target, memory: str) -> int:
     """Bytes of a memory; without limit where the machine names no such memory."""
     return target.memories.get(memory, 1 << 62)
@@ -73,7 +80,8 @@ def value_format(graph: Graph, name: str) -> Format:
     assert isinstance(op, IntDense | IntAdd | IntConv2d | IntAveragePool | IntLookup)
     if isinstance(op, IntDense) and op.multiplier is None:
         return ACCUMULATOR
-    return range_format(op.low, op.high)
+    kind: str | None = getattr(op, "result_kind", None)
+    return float_format(kind) if kind else range_format(op.low, op.high)
 
 
 def folds(target: Target, inputs: int, outputs: int, vectors: int = 1) -> Folds:
@@ -92,13 +100,13 @@ def folds(target: Target, inputs: int, outputs: int, vectors: int = 1) -> Folds:
     return Folds(-(-vectors // columns), k, 2 * rows + columns + outputs - 2)
 
 
-def tiles(target: Target, inputs: int, outputs: int, bits: int) -> tuple[Tile, ...]:
+def tiles(target: Target, inputs: int, outputs: int, form: Format) -> tuple[Tile, ...]:
     """Output channels cut so that two tiles fit the filter memory: one works, one is loaded.
 
     Tiles are whole folds of the array where they can be; empty where not one channel fits.
     """
     half = room(target, "filter") // 2
-    most = half * 8 // (inputs * bits + PER_CHANNEL_BYTES * 8)
+    most = half * 8 // (form.packed_bits(1, inputs) + PER_CHANNEL_BYTES * 8)
     if most >= outputs:
         return (Tile(0, outputs),)
     assert target.array is not None
@@ -127,13 +135,13 @@ def layers(graph: Graph) -> tuple[str, ...]:
 
 
 def memory_faults(
-    graph: Graph, target: Target, bits: int = 8, activation_bits: int = 8
+    graph: Graph, target: Target, form: Format = INT8, activation_bits: int = 8
 ) -> list[Fault]:
     """PJ208 for everything that does not fit a memory of the chip.
 
-    bits, activation_bits  of the float nodes of a network; Int nodes have their own
+    form, activation_bits  of weights and activations of float nodes; Int nodes have their own
     """
-    found = [*_weight_faults(graph, target, bits)]
+    found = [*_weight_faults(graph, target, form)]
     found += _activation_faults(graph, target, activation_bits)
     return [
         Fault("PJ208", f"{what} {needed} bytes; the {memory} memory of {target.name!r} has"
@@ -145,22 +153,22 @@ def memory_faults(
 Misfit = tuple[str, int, str, str]
 
 
-def layer_bits(graph: Graph, name: str, bits: int) -> int:
-    """Weight bits of a layer: its own, or those that a float one will get."""
+def layer_form(graph: Graph, name: str, form: Format) -> Format:
+    """The format of a layer's weights: its own, or that which a float one will get."""
     op = graph[name].op
-    return op.weight_bits if isinstance(op, IntDense | IntConv2d) else bits
+    return weight_form(op) if isinstance(op, IntDense | IntConv2d) else form
 
 
-def _weight_faults(graph: Graph, target: Target, bits: int) -> Iterator[Misfit]:
+def _weight_faults(graph: Graph, target: Target, form: Format) -> Iterator[Misfit]:
     total = 0
     for name in graph.names(Dense, IntDense, Conv, IntConv2d):
         node = graph[name]
         shape = node.op.shapes(graph.types[node.inputs[0]])["weight"]
         outputs, inputs = shape[0], math.prod(shape[1:])
-        each = layer_bits(graph, name, bits)
-        total += packed_bytes(inputs * outputs, each) + PER_CHANNEL_BYTES * outputs
+        each = layer_form(graph, name, form)
+        total += -(-each.packed_bits(outputs, inputs) // 8) + PER_CHANNEL_BYTES * outputs
         if not tiles(target, inputs, outputs, each):
-            needed = 2 * (packed_bytes(inputs, each) + PER_CHANNEL_BYTES)
+            needed = 2 * (-(-each.packed_bits(1, inputs) // 8) + PER_CHANNEL_BYTES)
             yield (f"two output channels of node {name!r} need", needed, "filter",
                    "fewer inputs to this layer, or fewer weight bits")  # fmt: skip
     for name in graph.names(Dense, IntDense, Conv, IntConv2d, AveragePool, IntAveragePool):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from picojoule.fixed.format import Format
 from picojoule.passes.tiles import ACCUMULATOR, Tile, room, tiles
 from picojoule.target import Target
 
@@ -29,14 +30,14 @@ def accumulators(target: Target) -> int:
 
 
 def channel_tiles(
-    target: Target, taps: int, shape: tuple[int, ...], groups: int, bits: int
+    target: Target, taps: int, shape: tuple[int, ...], groups: int, form: Format
 ) -> tuple[Tile, ...]:
     """Output channels of a convolution whose weights are on the chip together.
 
     taps: weights of an output channel; shape: (height, width, channels) of the result.
     A tile lies within one group, or holds whole groups.
     """
-    most = max(t.stop - t.start for t in tiles(target, taps, shape[2], bits))
+    most = max(t.stop - t.start for t in tiles(target, taps, shape[2], form))
     held = accumulators(target)
     if shape[0] * shape[1] * most > held:  # then two tiles share the accumulators
         most = min(most, max(1, held // 2 // shape[1]))

@@ -73,25 +73,28 @@ _TABLE = (
     # -- tensor machines -----------------------------------------------------------------------
     # dram -> sram, or host -> sram; `bytes` are packed bytes
     Opcode("load", "move", "dma", ("source",), ("target",), ("bytes",), "tensor"),
-    # acc[o] = sum_i (x[i] - zero_in) weight[o, i] + bias[o], int32
+    # acc[o] = sum_i (x[i] - zero_in) weight[o, i] + bias[o], int32 (rule T1); with `shift`, sums
+    # are held whole and rounded by so many bits before the bias (rule T14)
     # loops: fold_n, fold_k (array folds), each of `cycles` cycles
     Opcode("matmul", "compute", "array", ("x", "weight", "bias"), ("acc",),
-           ("zero_in", "cycles"), "tensor"),
-    # y = requantize(acc, multiplier, exponent, zero, low, high), rule T6
+           ("zero_in", "cycles", "shift"), "tensor", optional=1),
+    # y = requantize(acc, multiplier, exponent, zero, low, high), rule T6; with `fraction`,
+    # then rounded to so many bits behind the leading one (rule T15)
     Opcode("requantize", "compute", "vector", ("acc", "multiplier", "exponent"), ("y",),
-           ("zero", "low", "high", "cycles"), "tensor"),
+           ("zero", "low", "high", "cycles", "fraction"), "tensor", optional=1),
     # acc[p, q, o] = bias[o] + sum (x[...] - zero_in) weight[o, i, a, b]: rows from `first_row`,
     # `columns` a row, for output channels first .. of `channels` in `groups`; x is an image
-    # (height, width, ..), 0 - as zero_in - outside (rule T9)
+    # (height, width, ..), 0 - as zero_in - outside (rule T9); `shift` as of matmul
     # loops: group, fold_n, fold_k
     Opcode("conv", "compute", "array", ("x", "weight", "bias"), ("acc",),
            ("zero_in", "height", "width", "stride_y", "stride_x", "top", "left", "dilation_y",
-            "dilation_x", "groups", "channels", "first", "first_row", "columns", "cycles"),
-           "tensor"),
+            "dilation_x", "groups", "channels", "first", "first_row", "columns", "cycles",
+            "shift"), "tensor", optional=1),
     # y[p, first + c] = requantize(acc[p, c], multiplier[c], exponent[c], ...), rule T6; y has
     # `channels` a place, acc as many as there are multipliers
     Opcode("requantize_channels", "compute", "vector", ("acc", "multiplier", "exponent"), ("y",),
-           ("zero", "low", "high", "channels", "first", "cycles"), "tensor"),
+           ("zero", "low", "high", "channels", "first", "cycles", "fraction"), "tensor",
+           optional=1),
     # y = the largest of each window of an image, padding aside (rule T10)
     Opcode("max_pool", "compute", "vector", ("x",), ("y",),
            ("height", "width", "kernel_y", "kernel_x", "stride_y", "stride_x", "top", "left",

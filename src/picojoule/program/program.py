@@ -42,8 +42,9 @@ class Region:
 
     @property
     def packed_bytes(self) -> int:
-        """Bytes when elements are packed without gaps."""
-        return -(-self.size * self.format.bits // 8)
+        """Bytes when elements are packed without gaps, shared exponents included."""
+        rows = self.shape[0] if self.shape else 1
+        return -(-self.format.packed_bits(rows, math.prod(self.shape[1:])) // 8)
 
 
 @dataclass(frozen=True)

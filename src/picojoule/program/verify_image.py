@@ -17,6 +17,8 @@ IMAGE_RANGES = {
     **dict.fromkeys(("top", "left"), (0, REACH_MAX)),
     **dict.fromkeys(("first", "first_row"), (0, SIDE_MAX)),
     "lookup.first": (-(2**15), 2**15),
+    "shift": (0, 32),
+    "fraction": (0, 30),
 }
 IMAGE_SIZES = {
     "requantize_channels": (("same", "exponent", "multiplier"),),

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,10 @@ def assess(
     _labels_fit(x, y)
     floating = all(isinstance(node.op, REAL_OPS) for node in network.nodes)
     original = network if floating else reference
-    options = {"bits": bits or widest_bits(network), "activation_bits": activation_bits}
+    options: dict[str, Any] = {
+        "bits": bits or widest_bits(network), "activation_bits": activation_bits,
+        "weights": _kind(network, "weight_kind"), "activations": _kind(network, "result_kind"),
+    }  # fmt: skip
     live, notes = None, list[str]()
     if original is not None and calibrate is not None:
         live = _live(original, target, calibrate, notes, **options)
@@ -79,11 +83,14 @@ def assess(
 
 def _live(
     graph: Graph, target: Target, calibrate: Samples, notes: list[str], *, bits: int | None,
-    activation_bits: int | None,
+    activation_bits: int | None, weights: str | None, activations: str | None,
 ) -> Graph:  # fmt: skip
     """A float network quantized after training; what was warned of is added to `notes`."""
     with noted(notes):
-        made = passes.quantize(graph, target, calibrate, bits=bits, activation_bits=activation_bits)
+        made = passes.quantize(
+            graph, target, calibrate, bits=bits, activation_bits=activation_bits, weights=weights,
+            activations=activations,
+        )  # fmt: skip
     return passes.schedule_delays(made, target)
 
 
@@ -128,7 +135,7 @@ def price_run(
         mismatched_outputs=mismatched_outputs, engine=run.engine, rasters=fired,
         raster=make_raster(first, sample="first test sample") if first else None,
         uses=_memory_uses(run.program, target) if tensor else None,
-        bits_note="input 8 bits" if tensor and bits < 8 else "",
+        bits_note=", ".join([*_formats(run.program), *["input 8 bits"] * (tensor and bits < 8)]),
         notes=[*notes, *dead_layers(fired or {})],
     )  # fmt: skip
 
@@ -195,11 +202,26 @@ def widest_bits(network: Graph) -> int | None:
     return max(found, default=None)
 
 
+def _kind(network: Graph, field: str) -> str | None:
+    """The format of a network's weights or results where they are no plain integers."""
+    found = (getattr(node.op, field, None) for node in network.nodes)
+    return next((kind for kind in found if kind), None)
+
+
 def program_bits(program: Program) -> int:
     """Bits of the widest weights that a program stores, as the machine packs them."""
     packed = [dict(i.loops).get("weight_bits", 0) for i in program.instructions]
     weights = [program.regions[s.region] for s in program.source if s.what == "weight"]
     return max(packed) or max((region.format.bits for region in weights), default=0)
+
+
+def _formats(program: Program) -> list[str]:
+    """Formats beside integers that a program's weights and activations have."""
+    found = {
+        ("activations" if region.memory == "sram_input" else "weights", region.format.kind)
+        for region in program.regions.values() if region.format.kind
+    }  # fmt: skip
+    return [f"{what} {kind}" for what, kind in sorted(found, reverse=True)]
 
 
 def _labels_fit(x: Samples, y: Array) -> None:

@@ -208,10 +208,9 @@ def _layers(
 
 def _weight_bytes(program: Program, target: Target, weights: Sequence[Source]) -> int:
     """Spiking: the synapse memory taken, with headers and indices; tensor: packed weights."""
-    bits = [elements(program, s) * program.regions[s.region].format.bits for s in weights]
-    if program.kind == "spiking":
-        bits = [row["synapse_bits"] for row in utilisation(program, target)]
-    return sum(-(-each // 8) for each in bits)
+    if program.kind == "tensor":
+        return sum(program.regions[s.region].packed_bytes for s in weights)
+    return sum(-(-row["synapse_bits"] // 8) for row in utilisation(program, target))
 
 
 def _waits(bill: Bill) -> tuple[Wait, ...]:

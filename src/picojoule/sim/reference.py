@@ -308,9 +308,10 @@ def _computed(i: Instruction, operands: list[Array], before: Array) -> Array:
     args, size = dict(zip(OPCODES[i.op].args, i.args)), before.shape[1]
     if i.op == "matmul":
         x, weight, bias = operands
-        return _signed32((x - args["zero_in"]) @ weight[0].T + bias)
+        return _left((x - args["zero_in"]) @ weight[0].T, args.get("shift", 0), bias)
     if i.op == "conv":
-        return _signed32(image.conv(args, size, *operands))
+        totals = image.conv(args, size, *operands[:2])
+        return _left(totals, args.get("shift", 0), operands[2][:, None]).reshape(-1, size)
     if i.op in ("max_pool", "sum_pool"):
         return _signed32(image.pool(args, size, operands[0], largest=i.op == "max_pool"))
     if i.op == "lookup":
@@ -329,7 +330,13 @@ def _computed(i: Instruction, operands: list[Array], before: Array) -> Array:
         total = _scaled((a - args["zero_a"]) * left, ma, ea) + _scaled(
             (b - args["zero_b"]) * left, mb, eb)  # fmt: skip
         scaled = _scaled(total, mo, eo)
-    return np.clip(scaled + args["zero"], args["low"], args["high"])
+    return image.limited(args, scaled)
+
+
+def _left(totals: Array, shift: int, bias: Array) -> Array:
+    """Sums rounded by `shift` bits, ties away from zero, plus the bias, in 32 bits."""
+    half = 2**shift // 2
+    return _signed32(np.sign(totals) * ((np.abs(totals) + half) // 2**shift) + bias)
 
 
 def _signed32(x: Array) -> Array:

@@ -28,27 +28,38 @@ def _taps(
             yield a, b, np.where(inside[None, :, :, None], here, outside)
 
 
-def conv(args: Args, size: int, x: Array, weight: Array, bias: Array) -> Array:
-    """Sums beyond 32 bits are not narrowed yet.  weight (1, count, in / groups, kh, kw)."""
-    weight, count = weight[0].astype(np.float64), weight.shape[1]  # exact below 2**53
+def conv(args: Args, size: int, x: Array, weight: Array) -> Array:
+    """Whole sums (n, places, count), without a bias.  weight (1, count, in / groups, kh, kw)."""
+    weight, count = weight[0], weight.shape[1]
+    reach = np.abs(x - args["zero_in"]).max(initial=0) * np.abs(weight).sum(axis=(1, 2, 3)).max()
+    kind = np.float64 if reach < 2**53 else np.int64  # exact, and far faster
+    weight = weight.astype(kind)
     group = (args["first"] + np.arange(count)) // (args["channels"] // args["groups"])
     inputs = weight.shape[1]
-    out = np.zeros((len(x), size // (args["columns"] * count), args["columns"], count))
+    out = np.zeros((len(x), size // (args["columns"] * count), args["columns"], count), kind)
     for a, b, here in _taps(args, weight.shape[2:], x, out.shape[1], args["zero_in"]):
-        real = (here - args["zero_in"]).astype(np.float64)
+        real = (here - args["zero_in"]).astype(kind)
         for g in np.unique(group):
             part = real[..., g * inputs : (g + 1) * inputs]
             mine = slice(*np.searchsorted(group, (g, g + 1)))
             out[..., mine] += part @ weight[mine, :, a, b].T
-    return (out.astype(np.int64) + bias[:, None, None]).reshape(len(x), -1)
+    return out.astype(np.int64).reshape(len(x), -1, count)
 
 
 def requantize_channels(args: Args, scaled: Callable[..., Array], *operands: Array) -> Array:
     """(n, places, count): what goes among the channels of the result."""
     acc, multiplier, exponent = operands
     parts = acc.reshape(len(acc), -1, multiplier.shape[1])
-    made = scaled(parts, multiplier[0], exponent[0]) + args["zero"]
-    return np.clip(made, args["low"], args["high"])
+    return limited(args, scaled(parts, multiplier[0], exponent[0]))
+
+
+def limited(args: Args, x: Array) -> Array:
+    """Scaled sums as results: within limits, then of so many significant bits if asked for."""
+    made = np.clip(x + args["zero"], args["low"], args["high"])
+    if not args.get("fraction", 0):
+        return made
+    place = 2.0 ** np.maximum(np.frexp(made)[1] - 1 - args["fraction"], 0)
+    return (np.rint(made / place) * place).astype(np.int64)
 
 
 def pool(args: Args, size: int, x: Array, *, largest: bool) -> Array:

@@ -71,19 +71,23 @@ def _move(memory: Memory, i: Instruction) -> None:
 
 def _matmul(memory: Memory, i: Instruction) -> None:
     x, weight, bias = i.reads
-    zero_in = i.args[0]
+    args = dict(zip(OPCODES["matmul"].args, i.args))
     memory[i.writes[0]] = int_matmul(
-        memory[x], memory[weight][0], memory[bias][0], zero_in,
-        x_limit=reach(memory.regions[x.region].format, zero_in),
+        memory[x], memory[weight][0], memory[bias][0], args["zero_in"],
+        x_limit=reach(memory.regions[x.region].format, args["zero_in"]),
+        shift=args.get("shift", 0),
     )  # fmt: skip
 
 
 def _requantize(memory: Memory, i: Instruction) -> None:
     acc, multiplier, exponent = i.reads
-    zero, low, high, _ = i.args
+    args = dict(zip(OPCODES["requantize"].args, i.args))
+    limits = args["zero"], args["low"], args["high"]
     many = [np.broadcast_to(memory[m][0], acc.size) for m in (multiplier, exponent)]
     dtype = memory.regions[i.writes[0].region].format.dtype
-    memory[i.writes[0]] = requantize_array(memory[acc], *many, zero, low, high, dtype)
+    memory[i.writes[0]] = requantize_array(
+        memory[acc], *many, *limits, dtype, fraction=args.get("fraction", 0)
+    )
 
 
 def _add(memory: Memory, i: Instruction) -> None:

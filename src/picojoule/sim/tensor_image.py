@@ -66,7 +66,8 @@ def _requantize(memory: Any, i: Instruction) -> None:
     dtype = memory.regions[i.writes[0].region].format.dtype
     by_channel = acc.reshape(-1, scaling[0].size)
     limits = args["zero"], args["low"], args["high"]
-    made = requantize_array(by_channel, *scaling, *limits, dtype)
+    rounding = {"fraction": args.get("fraction", 0)}
+    made = requantize_array(by_channel, *scaling, *limits, dtype, **rounding)
     _into(memory, i, args, made.reshape(len(acc), -1, scaling[0].size))
 
 

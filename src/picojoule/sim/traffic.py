@@ -121,6 +121,6 @@ def _bytes(
     if component not in ("sram", "dram"):
         return []
     if number is None:
-        bits = span.size * prod(region.shape[1:]) * region.format.bits
+        bits = region.format.packed_bits(span.size, prod(region.shape[1:]))
         number = -(-bits // 8)
     return [(component, action, number * times)]

@@ -72,6 +72,8 @@ def _core(chip: schema.ChipSpec, tree: Tree) -> CoreType:
         grid=Grid(grid.columns, grid.rows, grid.cores_per_tile),
         limits=Limits(limits),
         choices=tuple((name, tuple(choice.values)) for name, choice in core.choices.items()),
+        weight_formats=tuple(core.weight_formats.values) if core.weight_formats else (),
+        activation_formats=tuple(core.activation_formats.values) if core.activation_formats else (),
     )
 
 

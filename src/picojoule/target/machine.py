@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+FORMATS = ("weight_formats", "activation_formats")  # fields of a core type
 ENGINE_SERIAL = "serial"  # actions on this engine overlap with nothing
 
 
@@ -145,6 +146,8 @@ class CoreType:
     """Numerics, formats and limits of the cores of a machine.
 
     choices  allowed numbers of bits by field: `weight_bits`, `activation_bits`, `index_bits`, ...
+    weight_formats, activation_formats
+             names of `fixed.format.FLOATS` that they may have beside integers
     """
 
     type: str
@@ -153,6 +156,8 @@ class CoreType:
     grid: Grid
     limits: Limits
     choices: tuple[tuple[str, tuple[int, ...]], ...]
+    weight_formats: tuple[str, ...] = ()
+    activation_formats: tuple[str, ...] = ()
 
     def choice(self, name: str) -> tuple[int, ...]:
         """The allowed numbers of bits of a field; empty when the machine has no such field."""
@@ -244,6 +249,16 @@ class Target:
         return self.core.choice("weight_bits")
 
     @property
+    def weight_formats(self) -> tuple[str, ...]:
+        """Formats that weights may have beside integers, such as 'e4m3' or 'mxfp4'."""
+        return self.core.weight_formats
+
+    @property
+    def activation_formats(self) -> tuple[str, ...]:
+        """Formats that activations may have beside integers: 'e4m3', or none."""
+        return self.core.activation_formats
+
+    @property
     def activation_bits(self) -> tuple[int, ...]:
         """Numbers of bits that an activation (a spike: 1) may have."""
         return self.core.choice("activation_bits")
@@ -292,6 +307,7 @@ class Target:
                 "limits": dict(core.limits),
                 "memories": dict(self.memories),
                 **({"board_rows": self.board_rows} if self.chips > 1 else {}),
+                **{f: sorted(getattr(core, f)) for f in FORMATS if getattr(core, f)},
             }
         )
 

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from picojoule import units
+from picojoule.fixed.format import FLOATS
 
 PRICED, EXCLUDED = "<priced>", "<excluded>"  # tags that no field of a file can have
 
@@ -81,6 +82,30 @@ class Limit(Sourced):
 
 class Choice(Sourced):
     values: Annotated[list[Annotated[int, Field(ge=0, le=1024)]], Field(min_length=1)]
+
+
+class Formats(Sourced):
+    """Formats of numbers by name, as rule T13 of docs/numerics.md has them."""
+
+    values: Annotated[list[Text], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def known(self) -> Formats:
+        unknown = sorted(set(self.values) - set(FLOATS))
+        if unknown:
+            raise _fault(f"no such format: {', '.join(unknown)}; known: {', '.join(FLOATS)}")
+        return self
+
+
+class ActivationFormats(Formats):
+    """Formats in which each number stands alone: activations share no exponents."""
+
+    @model_validator(mode="after")
+    def alone(self) -> ActivationFormats:
+        others = sorted(set(self.values) - {"e4m3"})
+        if others:
+            raise _fault(f"activations in {', '.join(others)} are not known; e4m3 is")
+        return self
 
 
 class Size(Sourced):
@@ -198,6 +223,8 @@ class CoreSpec(Record):
     profile: Name
     count: Count
     choices: dict[Name, Choice]
+    weight_formats: Formats | None = None
+    activation_formats: ActivationFormats | None = None
     limits: dict[Name, Limit] = {}
     memories: dict[Name, Size] = {}
     array: ArraySpec | None = None

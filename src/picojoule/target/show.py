@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from picojoule import units
-from picojoule.target.machine import Limits, Price, StaticTerm, Target
+from picojoule.target.machine import FORMATS, Limits, Price, StaticTerm, Target
 
 WIDTH = 110
 
@@ -59,6 +59,9 @@ def machine_table(target: Target) -> Table:
     table.add_row("numerics", core.profile)
     for name, bits in core.choices:
         table.add_row(name.replace("_", " "), ", ".join(map(str, bits)))
+    for field in FORMATS:
+        if getattr(core, field):
+            table.add_row(field.replace("_", " "), ", ".join(getattr(core, field)))
     for name, size in target.memories.items():
         table.add_row(f"{name} memory", units.format(size, "B"))
     for name, value in _ranges(core.limits):

@@ -103,7 +103,8 @@ def gradients(
     the step's own gradient is then LSQ's with the level counted from the offset.
     PACT: d largest = sum of g where x exceeds it, so d step = largest level times that.
     """
-    scale = lsq_scale(out[0].size, op.high - op.zero)
+    few = getattr(op, "result_kind", None) is not None  # of significant bits: levels are no measure
+    scale = lsq_scale(out[0].size, 1 if few else op.high - op.zero)
     if pact:
         clipped = np.subtract(g, inside, dtype=np.float64)
         return (np.asarray((clipped * (out.astype(np.int64) - op.zero)).sum()),)

@@ -20,8 +20,9 @@ from picojoule.grad.norm import batch_moments
 from picojoule.grad.tape import Tensor, apply
 from picojoule.graph import Graph, Node
 from picojoule.graph.ops import IntConv2d, IntDense
+from picojoule.graph.ops_image_int import result_fraction, sum_unit
 from picojoule.kernels.convolution import convolution_gradients
-from picojoule.kernels.tensor import carrier_of, int_matmul
+from picojoule.kernels.tensor import carrier_of, int_matmul, significant_rows
 from picojoule.kernels.tensor_image import conv_int, shifted
 from picojoule.kernels.window import Window
 from picojoule.train.derivations import step_gradient
@@ -90,11 +91,12 @@ def _window(op: Any) -> Window:
 def _sums(op: Any, step_in: Array, step_w: Array, x: Array, weight: Array) -> tuple[Array, Any]:
     """What the layer accumulates without its bias, in reals, float32 (..., out)."""
     none = np.zeros(len(weight), np.int64)
-    factor = np.broadcast_to(step_in * step_w, (len(weight),)).astype(np.float32)
+    unit, shift = step_in * step_w * sum_unit(op), op.shift or 0
+    factor = np.broadcast_to(unit, (len(weight),)).astype(np.float32)
     if isinstance(op, IntDense):
-        return int_matmul(x, weight, none, op.zero_in) * factor, (x, weight)
+        return int_matmul(x, weight, none, op.zero_in, shift=shift) * factor, (x, weight)
     wide = shifted(x, op.zero_in, carrier_of(reach(x, op.zero_in), weight, none))
-    acc = conv_int(wide, weight, none, _window(op), op.groups)
+    acc = conv_int(wide, weight, none, _window(op), op.groups, shift=shift)
     return acc.astype(np.float32) * factor, (wide, weight)
 
 
@@ -129,6 +131,8 @@ def _unfolded_vjp(factor: Any, g: Array) -> Grads:
 def _rounded(op: Any, x: Array, *edge: Array) -> tuple[Array, Any]:
     level = np.rint(x / np.float32(edge[0])) + np.float32(op.zero)
     out = np.clip(level, op.low, op.high).astype(narrow(op))
+    if op.result_kind:
+        significant_rows(out.reshape(-1, out.shape[-1]), result_fraction(op))
     return out, (edge, out, x)  # a pool behind it finds x at the place of accumulators
 
 

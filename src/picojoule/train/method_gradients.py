@@ -13,6 +13,7 @@ import numpy as np
 
 from picojoule.grad.tape import unbroadcast
 from picojoule.graph.derive import by_row
+from picojoule.graph.derive_methods import exact_levels
 
 Array = np.ndarray
 Inputs = tuple[Array, ...]
@@ -72,6 +73,17 @@ def _binary_step(inputs: Inputs, options: Options, out: Array, g: Array) -> Grad
     return _mean_kept(g, flat, np.ones(flat.shape, bool), np.shape(inputs[0]))
 
 
+def _float_levels(inputs: Inputs, options: Options, out: Array, g: Array) -> Grads:
+    """Straight through the rounding where nothing saturates; of the step as LSQ, with shared
+    exponents held: level - exact inside, level where it saturates."""
+    x, step = inputs
+    shared = {name: options[name] for name in ("high", "block", "lift")}
+    exact, scale = exact_levels(x, step, **shared)
+    inside = np.abs(exact) <= options["high"]
+    each = np.where(inside, out - exact * scale, out)
+    return g * inside, _of_step(g, each, step) / np.sqrt(max(np.size(x) // np.size(step), 1))
+
+
 def _merge_lora(inputs: Inputs, options: Options, out: Array, g: Array) -> Grads:
     """Of the adapters alone: the weight that they adapt is frozen."""
     _, down, up = inputs
@@ -83,5 +95,5 @@ VJPS: dict[str, Callable[[Inputs, Options, Array, Array], Grads]] = {
     "power_of_two": _power_of_two, "clip_step": _clip_step, "tanh_levels": _tanh_levels,
     "ternary": _levels, "binary": _levels, "ternary_step": _ternary_step,
     "binary_step": _binary_step,
-    "merge_lora": _merge_lora,
+    "merge_lora": _merge_lora, "float_levels": _float_levels,
 }  # fmt: skip

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from picojoule.errors import Fault, UsageError
+from picojoule.fixed.format import FLOATS
 from picojoule.graph import Derivation, Graph
 from picojoule.graph.ops import IntConv2d, IntDense
 from picojoule.train.learned_edges import offset_name
@@ -21,6 +22,10 @@ Array = np.ndarray
 TERNARY_SHARE = 0.7  # Li, Zhang, Liu 2016: 0.7 is near the optimum for normal weights
 WEIGHTS = ("lsq", "tqt", "dorefa", "ternary", "binary")
 ACTIVATIONS = ("lsq", "lsq+", "tqt", "pact")
+FIXES = {
+    "weights": f"one of these, or for fine-tuning a format of the machine: {', '.join(FLOATS)}",
+    "activations": "one of these",
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def use(graph: Graph, *, weights: str = "lsq", activations: str = "lsq") -> Grap
     Raises UsageError PJ806.
     """
     faults = [
-        Fault("PJ806", f"{what}={given!r} is none of {list(known)}")
+        Fault("PJ806", f"{what}={given!r} is none of {list(known)}", fix=FIXES[what])
         for what, given, known in (
             ("weights", weights, WEIGHTS), ("activations", activations, ACTIVATIONS))
         if given not in known
@@ -126,6 +131,8 @@ def _with_offset(graph: Graph, step: str) -> Graph:
     sharing = [n for n in graph.nodes if getattr(n.op, "step_out", None) == step]
     op = sharing[0].op
     if len(sharing) > 1 or not hasattr(op, "zero") or op.low >= op.zero:
+        return graph
+    if getattr(op, "result_kind", None):  # few significant bits: an offset would take them
         return graph
     if sharing[0].name == graph.output:
         return graph

@@ -28,6 +28,7 @@ from picojoule.graph.ops import (
     Relu,
     Softmax,
 )
+from picojoule.graph.ops_image_int import result_fraction, sum_unit
 from picojoule.kernels.tensor import add_array, int_matmul, requantize_array
 from picojoule.train.derivations import step_gradient
 from picojoule.train.learned_edges import gradients, is_pact, learned
@@ -134,7 +135,7 @@ def _int_dense(values: Values, node: Node, x: Tensor) -> Tensor:
     inputs = [x, *(values.constant(node, f) for f in ("weight", "bias"))]
     step_in, step_w = (values.constant(node, f).data for f in ("step_in", "step_w"))
     if op.multiplier is None:
-        forward = partial(accumulate, op.zero_in)
+        forward = partial(accumulate, op.zero_in, op.shift or 0)
         return apply(forward, partial(_accumulate_vjp, op.zero_in, step_in, step_w), *inputs)
     made = [values.constant(node, f).data for f in ("multiplier", "exponent")]
     forward = partial(requantized, op, made[0], made[1])
@@ -142,9 +143,9 @@ def _int_dense(values: Values, node: Node, x: Tensor) -> Tensor:
     return apply(forward, vjp, *inputs, *learned(values, node))
 
 
-def accumulate(zero_in: int, x: Array, weight: Array, bias: Array) -> tuple[Array, Any]:
+def accumulate(zero_in: int, shift: int, x: Array, weight: Array, bias: Array) -> tuple[Array, Any]:
     """int32 accumulators (n, out)."""
-    return int_matmul(x, weight, bias, zero_in), (x, weight)
+    return int_matmul(x, weight, bias, zero_in, shift=shift), (x, weight)
 
 
 def _accumulate_vjp(zero_in: int, step_in: Array, step_w: Array, saved: Any, g: Array) -> Grads:
@@ -164,10 +165,11 @@ def requantized(
 
     edge  what the result's integers learn: their step, and perhaps an offset
     """
-    acc = int_matmul(x, weight, bias, op.zero_in)
+    acc = int_matmul(x, weight, bias, op.zero_in, shift=op.shift or 0)
     shape = (len(weight),)
     multiplier, exponent = np.broadcast_to(multiplier, shape), np.broadcast_to(exponent, shape)
-    out = requantize_array(acc, multiplier, exponent, op.zero, op.low, op.high)
+    out = requantize_array(acc, multiplier, exponent, op.zero, op.low, op.high,
+                           fraction=result_fraction(op))  # fmt: skip
     return out, (x, weight, acc, out, edge)
 
 
@@ -175,7 +177,7 @@ def _requantized_vjp(
     op: IntDense, step_in: Array, step_w: Array, pact: bool, saved: Any, g: Array
 ) -> Grads:
     x, weight, acc, out, edge = saved
-    exact = acc * (np.asarray(step_in) * step_w / edge[0])
+    exact = acc * (np.asarray(step_in) * step_w * sum_unit(op) / edge[0])
     g, of_edge = _through(op, g, out, exact, len(edge), pact)
     grads = _accumulate_vjp(op.zero_in, step_in, step_w, (x, weight), g)
     return *grads, *of_edge
@@ -234,6 +236,7 @@ def scores(values: Values) -> Tensor:
         node = values.graph[node.inputs[0]]
     if isinstance(node.op, IntDense) and node.op.multiplier is None:
         factor = values.constant(node, "step_in").data * values.constant(node, "step_w").data
+        factor = factor * sum_unit(node.op)
     else:
         factor = values.constant(node, "step_out").data
     return apply(partial(_real_scores, np.asarray(factor, np.float64)), _real_scores_vjp, out)

@@ -29,6 +29,7 @@ from picojoule.graph.ops import (
     Softmax,
     Tanh,
 )
+from picojoule.graph.ops_image_int import result_fraction, sum_unit
 from picojoule.kernels.convolution import convolution_gradients
 from picojoule.kernels.pooling import (
     max_pool,
@@ -155,8 +156,9 @@ def convolved(
     """
     window = Window(dilation=op.dilation, **_window(op))
     wide = shifted(x, op.zero_in, carrier_of(reach(x, op.zero_in), weight, bias))
-    acc = conv_int(wide, weight, bias, window, op.groups)
-    out = requantize_places(acc, *numbers[:2], op.zero, op.low, op.high, dtype)
+    acc = conv_int(wide, weight, bias, window, op.groups, shift=op.shift or 0)
+    limits = op.zero, op.low, op.high, dtype
+    out = requantize_places(acc, *numbers[:2], *limits, fraction=result_fraction(op))
     return out, (wide, weight, acc, out, edge)
 
 
@@ -174,7 +176,8 @@ def _convolved_vjp(
     """Gradients with respect to the reals that x, weight and bias stand for, and of the edge."""
     wide, weight, acc, out, edge = saved
     step_in, step_w = numbers[2], np.broadcast_to(numbers[3], (op.features,))
-    g, of_edge = _through(op, g, out, acc, step_in * step_w / edge[0], len(edge), pact)
+    factor = step_in * step_w * sum_unit(op) / edge[0]
+    g, of_edge = _through(op, g, out, acc, factor, len(edge), pact)
     real = (weight * step_w.reshape(-1, 1, 1, 1)).astype(np.float32)
     window = Window(dilation=op.dilation, **_window(op))
     made = convolution_gradients(
@@ -226,7 +229,8 @@ def averaged(
     window = Window(**_window(op))
     counts = window_counts(window, x.shape[1], x.shape[2], False)[..., None]
     acc = sum_pool(x, window, np.int32) - np.int32(op.zero_in) * counts.astype(np.int32)
-    out = requantize_places(acc, *numbers[:2], op.zero, op.low, op.high, dtype)
+    limits = op.zero, op.low, op.high, dtype
+    out = requantize_places(acc, *numbers[:2], *limits, fraction=result_fraction(op))
     return out, (x.shape, acc, out, edge)
 
 

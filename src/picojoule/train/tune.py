@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from picojoule.errors import CheckError, Fault, TrainError, UsageError
+from picojoule.fixed.format import FLOATS
 from picojoule.graph import Graph
 from picojoule.passes import check, freeze, lower, quantize, schedule_delays
 from picojoule.program import Program
@@ -34,7 +37,8 @@ def finetune(
     """Quantize a float graph for a target, train it in integers, freeze it and compile it.
 
     bits, activation_bits  of all layers, first and last included; the input keeps 8
-    weights, activations   how they are quantized on a tensor machine: `methods.use`
+    weights, activations   how they are quantized on a tensor machine: `methods.use`; or a format
+                           that the machine has, such as 'e4m3', for weights 'mxfp4'
     The integers of the live graph, of the frozen one and of the Program are the same: all run
     on a batch, and TrainError PJ703 names what differs.
     Raises CheckError where the network does not fit the target, and what `fit` raises.
@@ -42,10 +46,15 @@ def finetune(
     y = np.asarray(y)
     check_data(graph, x, y)
     x = samples_of(graph, x)
-    faults = check(graph, target, bits=bits, activation_bits=activation_bits)
+    form, weights = (weights, "lsq") if weights in FLOATS else (None, weights)
+    edges, activations = (activations, "lsq") if activations in FLOATS else (None, activations)
+    asked: dict[str, Any] = {
+        "bits": bits, "activation_bits": activation_bits, "weights": form, "activations": edges,
+    }  # fmt: skip
+    faults = check(graph, target, **asked)
     if faults:
         raise CheckError(faults)
-    live = start_quantized(graph, target, x, bits=bits, activation_bits=activation_bits)
+    live = start_quantized(graph, target, x, **asked)
     live = with_methods(live, x, weights, activations)
     live = fit(live, x, y, epochs=epochs, batch=batch, lr=lr, seed=seed, validation=validation,
                callback=callback, options=options or usual(live))  # fmt: skip
@@ -76,10 +85,12 @@ def with_methods(live: Graph, x: Array, weights: str, activations: str) -> Graph
 
 def start_quantized(
     graph: Graph, target: Target, x: Array, *, bits: int | None,
-    activation_bits: int | None = None,
+    activation_bits: int | None = None, weights: str | None = None,
+    activations: str | None = None,
 ) -> Graph:  # fmt: skip
     """The quantized graph with live derivations and the machine's delays: where training starts."""
-    live = quantize(graph, target, x[:CALIBRATE], bits=bits, activation_bits=activation_bits)
+    live = quantize(graph, target, x[:CALIBRATE], bits=bits, activation_bits=activation_bits,
+                    weights=weights, activations=activations)  # fmt: skip
     return schedule_delays(live, target)
 
 
