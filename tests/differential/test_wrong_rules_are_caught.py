@@ -67,7 +67,7 @@ def rounded_once(acc, multiplier, exponent, zero, low, high, fraction=0):
     return np.clip(np.floor(exact) + zero, low, high).astype(np.int64)
 
 
-def without_last_input(x, weight, bias, zero_in, shift):
+def without_last_input(x, weight, bias, zero_in, shift, threads):
     return kernels.int_matmul(x[:, :-1], np.ascontiguousarray(weight[:, :-1]), bias, zero_in)
 
 
@@ -135,7 +135,7 @@ def test_a_broken_rule_stops_fine_tuning(name, machines, monkeypatch):
 def test_one_integer_is_named_with_both_numbers(machines, monkeypatch):
     """Sample 3, class 1 is 7 too large."""
 
-    def off_by_seven(x, weight, bias, zero_in, shift):
+    def off_by_seven(x, weight, bias, zero_in, shift, threads):
         out = kernels.int_matmul(x, weight, bias, zero_in)
         out[3:4, 1] += 7 * (len(weight) == 3)
         return out

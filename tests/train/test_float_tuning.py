@@ -159,7 +159,7 @@ def truncated(x, step, **options):
     return float_levels(np.asarray(x) * (1 - 2.0**-5), step, **options)
 
 
-def unshifted(x, weight, bias, zero_in, shift):
+def unshifted(x, weight, bias, zero_in, shift, threads):
     """Rounds down what leaves the accumulator."""
     half = (1 << shift) >> 1
     total = (x.astype(np.int64) - zero_in) @ weight.T - half

@@ -58,6 +58,11 @@ Bits = Annotated[int | None, typer.Option(help="bits of weights (default: all th
 ActivationBits = Annotated[
     int | None, typer.Option(help="bits of activations (default: as weights)")
 ]
+WeightFormat = Annotated[
+    str | None,
+    typer.Option(help="format of weights, if not integers: e4m3, mxfp4, ... as targets lists"),
+]
+ActivationFormat = Annotated[str | None, typer.Option(help="format of activations, likewise")]
 Dt = Annotated[float | None, typer.Option(help="time step of a NIR network, in seconds")]
 Dialect = Annotated[str, typer.Option(help="how NIR's continuous time becomes steps")]
 Steps = Annotated[int, typer.Option(help="steps that a sample is shown (NIR)")]
@@ -170,7 +175,8 @@ def _machine_data(machine: Any) -> dict[str, Any]:
         "name": machine.name, "kind": machine.kind, "title": machine.title,
         "cores": machine.cores, "chips": machine.chips, "profile": core.profile,
         "weight_bits": machine.weight_bits,
-        "activation_bits": machine.activation_bits, "memories": dict(machine.memories),
+        "activation_bits": machine.activation_bits, "weight_formats": machine.weight_formats,
+        "activation_formats": machine.activation_formats, "memories": dict(machine.memories),
         "clock_hz": machine.clock_hz, "static_power_w": machine.static_power_w,
         "machine_digest": machine.machine_digest, "price_digest": machine.price_digest,
         "prices": prices, "sources": dict(machine.sources),
@@ -180,13 +186,17 @@ def _machine_data(machine: Any) -> dict[str, Any]:
 @app.command()
 def check(
     network: Network, target: TargetName, bits: Bits = None, activation_bits: ActivationBits = None,
+    weights: WeightFormat = None, activations: ActivationFormat = None,
     dt: Dt = None, dialect: Dialect = "ode-exact", steps: Steps = 100, json: AsJson = False,
 ) -> None:  # fmt: skip
     """Say every reason why a network does not fit a machine; exit status 1 if there is one."""
     from picojoule import api
 
     graph = api.load(network, dt=dt, dialect=dialect, steps=steps)
-    found = api.check(graph, api.target(target), bits=bits, activation_bits=activation_bits)
+    found = api.check(
+        graph, api.target(target), bits=bits, activation_bits=activation_bits, weights=weights,
+        activations=activations,
+    )  # fmt: skip
     say(str(found), {"fits": not found, "faults": [asdict(f) for f in found]}, json)
     if found:
         raise typer.Exit(1)
@@ -198,6 +208,7 @@ def compile(
     out: ProgramOut = None,
     calibrate: Calibrate = None,
     bits: Bits = None, activation_bits: ActivationBits = None,
+    weights: WeightFormat = None, activations: ActivationFormat = None,
     dump: Dump = None,
     dt: Dt = None, dialect: Dialect = "ode-exact", steps: Steps = 100, json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -212,7 +223,7 @@ def compile(
     samples = None if calibrate is None else read_samples(calibrate)[0]
     program = api.compile(
         graph, api.target(target), calibrate=samples, bits=bits,
-        activation_bits=activation_bits, dump=dump,
+        activation_bits=activation_bits, dump=dump, weights=weights, activations=activations,
     )  # fmt: skip
     save(program, path)
     data = {

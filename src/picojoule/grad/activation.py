@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -58,6 +59,35 @@ def _tanh(x: Array) -> tuple[Array, Any]:
 def tanh(x: Tensor) -> Tensor:
     """Hyperbolic tangent."""
     return apply(_tanh, _times, x)
+
+
+# by the names of the graph's operations: (argument, x) -> (result, slope)
+ELEMENTS: dict[str, Callable[[float, Array], tuple[Array, Array]]] = {
+    "LeakyRelu": _leaky_relu,
+    "Elu": _elu,
+    "Sigmoid": lambda _, x: _sigmoid(x),
+    "Tanh": lambda _, x: _tanh(x),
+}
+
+
+def element(function: str, argument: float, x: Tensor) -> Tensor:
+    """A function of ELEMENTS."""
+    return apply(partial(ELEMENTS[function], argument), _times, x)
+
+
+def _softmax(x: Array) -> tuple[Array, Any]:
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    y = powers / powers.sum(axis=-1, keepdims=True)
+    return y, y
+
+
+def _softmax_vjp(y: Any, g: Array) -> Grads:
+    return (y * (g - (g * y).sum(axis=-1, keepdims=True)),)
+
+
+def softmax(x: Tensor) -> Tensor:
+    """e^x by their sum, along the last axis."""
+    return apply(_softmax, _softmax_vjp, x)
 
 
 def _dropout(rate: float, key: tuple[int, int], x: Array) -> tuple[Array, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from picojoule.fixed.arithmetic import add_rescaled, narrow32, requantize, rounded_sum, significant
 from picojoule.fixed.jit import jit
+from picojoule.kernels.blas import matmul
 
 Array = np.ndarray[Any, Any]
 
@@ -103,6 +104,7 @@ def int_matmul(
     *,
     x_limit: int | None = None,
     shift: int = 0,
+    threads: int | None = 1,
 ) -> Array:
     """Rule T1: int32 (n, out) accumulators sum_i (x - zero_in) weight + bias, exactly.
 
@@ -114,14 +116,15 @@ def int_matmul(
     x_limit = _reach(x, zero_in) if x_limit is None else x_limit
     if shift:
         carrier = carrier_of(x_limit, weight, np.zeros(1, np.int64))
-        return leave(_shifted(x, zero_in, carrier) @ weight.astype(carrier).T, shift, bias)
+        totals = matmul(_shifted(x, zero_in, carrier), weight.astype(carrier).T, threads=threads)
+        return leave(totals, shift, bias)
     carrier = carrier_of(x_limit, weight, bias)
     if carrier.kind == "i":
         out = np.empty((x.shape[0], weight.shape[0]), np.int32)
         matmul_rows(x, weight, np.asarray(bias, np.int64), zero_in, out)
         return out
-    acc = _shifted(x, zero_in, carrier) @ weight.astype(carrier).T
-    acc += bias.astype(carrier)
+    offset = bias.astype(carrier)
+    acc = matmul(_shifted(x, zero_in, carrier), weight.astype(carrier).T, offset, threads=threads)
     return acc.astype(np.int64).astype(np.int32) if carrier.itemsize == 8 else acc.astype(np.int32)
 
 

@@ -21,6 +21,7 @@ from picojoule.grad.tape import Tensor, apply
 from picojoule.graph import Graph, Node
 from picojoule.graph.ops import IntConv2d, IntDense
 from picojoule.graph.ops_image_int import result_fraction, sum_unit
+from picojoule.kernels.blas import matmul
 from picojoule.kernels.convolution import convolution_gradients
 from picojoule.kernels.tensor import carrier_of, int_matmul, significant_rows
 from picojoule.kernels.tensor_image import conv_int, shifted
@@ -94,7 +95,10 @@ def _sums(op: Any, step_in: Array, step_w: Array, x: Array, weight: Array) -> tu
     unit, shift = step_in * step_w * sum_unit(op), op.shift or 0
     factor = np.broadcast_to(unit, (len(weight),)).astype(np.float32)
     if isinstance(op, IntDense):
-        return int_matmul(x, weight, none, op.zero_in, shift=shift) * factor, (x, weight)
+        return int_matmul(x, weight, none, op.zero_in, shift=shift, threads=None) * factor, (
+            x,
+            weight,
+        )
     wide = shifted(x, op.zero_in, carrier_of(reach(x, op.zero_in), weight, none))
     acc = conv_int(wide, weight, none, _window(op), op.groups, shift=shift)
     return acc.astype(np.float32) * factor, (wide, weight)
@@ -107,7 +111,7 @@ def _sums_vjp(op: Any, wants_x: bool, step_in: Array, step_w: Array, saved: Any,
     real, g = (weight * steps).astype(np.float32), g.astype(np.float32, copy=False)
     if isinstance(op, IntDense):
         real_x = (x.astype(np.float32) - np.float32(op.zero_in)) * np.float32(step_in)
-        return g @ real, g.T @ real_x
+        return matmul(g, real), matmul(g.T, real_x)
     made = convolution_gradients(
         g, x.astype(np.float32, copy=False), real, _window(op), groups=op.groups, wants_x=wants_x
     )

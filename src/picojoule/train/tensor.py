@@ -29,6 +29,7 @@ from picojoule.graph.ops import (
     Softmax,
 )
 from picojoule.graph.ops_image_int import result_fraction, sum_unit
+from picojoule.kernels.blas import matmul
 from picojoule.kernels.tensor import add_array, int_matmul, requantize_array
 from picojoule.train.derivations import step_gradient
 from picojoule.train.learned_edges import gradients, is_pact, learned
@@ -145,7 +146,7 @@ def _int_dense(values: Values, node: Node, x: Tensor) -> Tensor:
 
 def accumulate(zero_in: int, shift: int, x: Array, weight: Array, bias: Array) -> tuple[Array, Any]:
     """int32 accumulators (n, out)."""
-    return int_matmul(x, weight, bias, zero_in, shift=shift), (x, weight)
+    return int_matmul(x, weight, bias, zero_in, shift=shift, threads=None), (x, weight)
 
 
 def _accumulate_vjp(zero_in: int, step_in: Array, step_w: Array, saved: Any, g: Array) -> Grads:
@@ -154,7 +155,7 @@ def _accumulate_vjp(zero_in: int, step_in: Array, step_w: Array, saved: Any, g: 
     g = g.astype(np.float32)
     real_x = (x.astype(np.float32) - np.float32(zero_in)) * np.float32(step_in)
     real_w = weight.astype(np.float32) * np.reshape(step_w, (-1, 1)).astype(np.float32)
-    return g @ real_w, g.T @ real_x, g.sum(0)
+    return matmul(g, real_w), matmul(g.T, real_x), g.sum(0)
 
 
 def requantized(
@@ -165,7 +166,7 @@ def requantized(
 
     edge  what the result's integers learn: their step, and perhaps an offset
     """
-    acc = int_matmul(x, weight, bias, op.zero_in, shift=op.shift or 0)
+    acc = int_matmul(x, weight, bias, op.zero_in, shift=op.shift or 0, threads=None)
     shape = (len(weight),)
     multiplier, exponent = np.broadcast_to(multiplier, shape), np.broadcast_to(exponent, shape)
     out = requantize_array(acc, multiplier, exponent, op.zero, op.low, op.high,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from picojoule.grad import convolution
+from picojoule.grad import activation, convolution
 from picojoule.grad.tape import Tensor, apply
 from picojoule.graph import Node
 from picojoule.graph.derive import ELEMENT_FUNCTIONS
@@ -78,37 +78,9 @@ def _average_pool(values: Any, node: Node, x: Tensor) -> Tensor:
     return convolution.average_pool(x, count_padding=counted, **_window(node.op))
 
 
-SLOPES: dict[str, Callable[[Array, Array, float], Array]] = {
-    "LeakyRelu": lambda x, y, slope: np.where(x > 0, 1.0, slope),
-    "Elu": lambda x, y, alpha: np.where(x > 0, 1.0, y + alpha),
-    "Sigmoid": lambda x, y, _: y * (1 - y),
-    "Tanh": lambda x, y, _: 1 - y * y,
-}
-
-
-def _forward(function: str, argument: float, x: Array) -> tuple[Array, Any]:
-    y = ELEMENT_FUNCTIONS[function](x, argument).astype(x.dtype)
-    return y, (function, argument, x, y)
-
-
-def _vjp(saved: Any, g: Array) -> Grads:
-    function, argument, x, y = saved
-    return ((g * SLOPES[function](x, y, argument)).astype(g.dtype),)
-
-
 def _element(values: Any, node: Node, x: Tensor) -> Tensor:
     argument = getattr(node.op, "slope", getattr(node.op, "alpha", 0.0))
-    return apply(partial(_forward, type(node.op).__name__, argument), _vjp, x)
-
-
-def _softmax_forward(x: Array) -> tuple[Array, Any]:
-    powers = np.exp(x - x.max(axis=-1, keepdims=True))
-    y = powers / powers.sum(axis=-1, keepdims=True)
-    return y, y
-
-
-def _softmax_vjp(y: Any, g: Array) -> Grads:
-    return (y * (g - (g * y).sum(axis=-1, keepdims=True)),)
+    return activation.element(type(node.op).__name__, argument, x)
 
 
 def _joined(*parts: Array) -> tuple[Array, Any]:
@@ -263,7 +235,7 @@ def _looked_up_vjp(op: IntLookup, step_in: Array, pact: bool, saved: Any, g: Arr
     inside = (exact >= op.low - op.zero) & (exact <= op.high - op.zero)
     of_step = float(step_gradient(g, level, exact, inside).sum())
     of_edge = gradients(op, len(edge), pact, of_step, g, g * inside, out)
-    slope = SLOPES[op.function](real, y, op.argument)
+    slope = activation.ELEMENTS[op.function](op.argument, real)[1]
     return (g * inside * slope).astype(g.dtype), *of_edge
 
 
@@ -282,7 +254,7 @@ IMAGE_RULES: dict[type, Callable[..., Tensor]] = {
     AveragePool: _average_pool,
     GlobalAveragePool: lambda values, node, x: convolution.global_average_pool(x),
     Concat: _concat,
-    Softmax: lambda values, node, x: apply(_softmax_forward, _softmax_vjp, x),
+    Softmax: lambda values, node, x: activation.softmax(x),
     **dict.fromkeys((LeakyRelu, Elu, Sigmoid, Tanh), _element),
     IntConv2d: _int_conv,
     IntMaxPool: _int_max_pool,
