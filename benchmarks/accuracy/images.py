@@ -32,15 +32,12 @@ from picojoule import cost, nn, run, target, train
 from picojoule.fixed.contract import Encoder, Readout
 from picojoule.graph import Graph
 from picojoule.program import Program
-from picojoule.program import files as programs
 from picojoule.train.augment import move
 from picojoule.train.data import Labelled, image_set
 from picojoule.train.options import Augment
-from picojoule.train.replay import replayed, start_replay
 
 TARGET = "systolic_int8"
 BITS = (8, 4, 2)
-PART = 2500  # test images that a process replays at once
 MIRROR = move(0, mirror=True)
 Array = np.ndarray
 
@@ -148,25 +145,13 @@ def deployed(frozen: Graph, program: Program, test: Labelled, path: Path) -> dic
     The saved Program, alone in fresh processes and on both engines, must give what training
     gave.  Raises TrainError PJ703, AssertionError where an integer differs.
     """
-    saved, x = path.with_name(f"{path.name}.pjp"), test.scaled()
-    programs.save(program, saved)
-    parts = [_replayed(frozen, saved, x[at : at + PART]) for at in range(0, len(x), PART)]
-    elements, mismatched = (sum(column) for column in zip(*parts))
-    assert not mismatched, f"{saved}: {mismatched} of {elements} integers differ in a replay"
+    x = test.scaled()
+    found = script.replayed(frozen, program, x, path)
     result = run(program, x, detail="sum")
     return {
         "accuracy": float(np.mean(result.answers() == test.y)),
-        "energy_j": cost(result, target(TARGET)).total_j,
-        "integers_replayed": elements, "mismatched": mismatched,
+        "energy_j": cost(result, target(TARGET)).total_j, **found,
     }  # fmt: skip
-
-
-def _replayed(frozen: Graph, saved: Path, x: Array) -> tuple[int, int]:
-    """(integers compared, how many differ) in a process without graph and trainer."""
-    dump = saved.with_suffix(".safetensors")
-    found = replayed(start_replay(frozen, x, saved, dump))
-    dump.unlink()
-    return found
 
 
 def results(task: Task, seed: int, train_set: Labelled, test: Labelled, lines: Lines) -> None:

@@ -8,11 +8,16 @@ import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
+
 from picojoule import passes, train
 from picojoule.graph import Graph
 from picojoule.graph import files as graphs
 from picojoule.program import Program
+from picojoule.program import files as programs
+from picojoule.train.replay import replay_all
 
+Array = np.ndarray
 VALIDATION = 5000  # images at the end of the training part
 
 
@@ -70,3 +75,15 @@ def tuned(
         found = finetune(checkpoint)
     checkpoint.unlink(missing_ok=True)
     return found
+
+
+def replayed(frozen: Graph, program: Program, x: Array, path: Path) -> dict[str, int]:
+    """Save the Program as PATH.pjp and replay it on all samples, alone in fresh processes.
+
+    Both engines must give every integer that training gave: AssertionError where one differs.
+    """
+    saved = path.with_name(f"{path.name}.pjp")
+    programs.save(program, saved)
+    elements, mismatched = replay_all(frozen, x, saved)
+    assert not mismatched, f"{saved}: {mismatched} of {elements} integers differ in a replay"
+    return {"integers_replayed": elements, "mismatched": mismatched}

@@ -29,6 +29,7 @@ import numpy as np
 from picojoule.errors import Fault, PicojouleError, ProgramError, UsageError
 
 HEADER_MAX = 64 * 2**20  # bytes
+LARGEST = 4 * 2**30  # bytes of all arrays of an npz archive, unpacked
 ALIGNMENT = 64  # bytes; arrays start where vector loads like them
 DTYPES = {
     "I8": "<i1", "U8": "<u1", "I16": "<i2", "U16": "<u2", "BOOL": "|b1",
@@ -361,3 +362,21 @@ def _neighbours(path: Path) -> list[str]:
         return sorted(other.name for other in path.parent.iterdir())
     except OSError:
         return []
+
+
+def npz_entries(path: Path) -> list[zipfile.ZipInfo]:
+    """What an npz archive holds.  Raises ValueError where its arrays would fill the memory."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    size = sum(entry.file_size for entry in entries)
+    if size > LARGEST:
+        raise ValueError(f"its arrays would take {size} bytes, more than {LARGEST}")
+    return entries
+
+
+def sentence(error: BaseException) -> str:
+    """The message of numpy or zipfile, without the advice that fits only them."""
+    text = " ".join(str(error).split()).strip("'\"") or type(error).__name__
+    if "allow_pickle" in text or "Object arrays" in text:
+        return "it holds pickled objects, which are never loaded"
+    return text[:200]

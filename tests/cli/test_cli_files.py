@@ -202,7 +202,7 @@ def test_archives_that_claim_too_much(fails, told):
 
 
 def test_archives_that_unpack_to_too_much(fails, monkeypatch):
-    monkeypatch.setattr("picojoule.cli.samples.LARGEST", 2**20)
+    monkeypatch.setattr("picojoule.container.LARGEST", 2**20)
     bomb(2**21, 2**21 // 48)
     fails("PJ801", "run", "dense.pjp", "bad.npz", match="more than 1048576")
 

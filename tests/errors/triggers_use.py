@@ -71,7 +71,7 @@ def pj705():
 def pj706():
     kept()
     path = Path("training.pjc")
-    path.write_bytes(path.read_bytes().replace(b'\\"version\\":1', b'\\"version\\":2'))
+    path.write_bytes(path.read_bytes().replace(b'\\"version\\":2', b'\\"version\\":3'))
     kept()
 
 
@@ -84,6 +84,11 @@ def pj707_network():
 def pj707_batch():
     kept()
     kept(batch=32)
+
+
+def pj707_rate():
+    kept(lr=1e-3)
+    kept(lr=2e-3)
 
 
 def pj801_images():

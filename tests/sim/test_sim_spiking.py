@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sim_build import Net, random_net, random_raster, same
+from sim_kinds import random_kinds
 
 from picojoule.fixed.contract import events_from_raster
 from picojoule.fixed.format import Format
@@ -266,6 +267,15 @@ def test_the_whole_kernel_as_python(seed):
     assert batches[0].counts.any()
     for name, a, b in zip(kernels.Batch._fields, *batches):
         np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+def test_what_few_programs_need_is_compiled_for_them_alone():
+    for bits, weight in ((8, [[-256, 254], [2, -2]]), (16, [[-256, 254], [1, -1]])):
+        net = Net(2).layer("a", 2, decay_u=4095, v_th=131071)
+        machine = make_plan(net.connect("in", "a", weight, delay=0).program("a")).machine
+        (row,) = machine.table[machine.table[:, 0] == kernels.DENSE]
+        assert row[7] == bits and machine.rare is None
+    assert make_plan(random_kinds(3, ["cuba_noise"], "nengo_loihi")).machine.rare == 0
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int32, np.int64])

@@ -171,6 +171,27 @@ def test_events_can_be_given_as_such():
     assert "PJ802" in refused(nn.spiking_network([3, 2], steps=6, seed=0), events, y)
 
 
+def test_neurons_stay_as_they_are_where_both_their_rates_are_0(chip, data):
+    graph = nn.sequential(
+        [nn.CubaLif(features=n, bias=True) for n in (8, 4)], seed=0, steps=6,
+        encoder=Encoder(kind="rate", shape=(12,), steps=6), readout=Readout(kind="count"),
+    )  # fmt: skip
+    graph = graph.with_params({"lif1.bias": np.full(8, 0.1, np.float32)})
+    live = start_quantized(graph, chip, data[0], bits=8)
+    of_neurons = [n for n in graph.params if n.startswith("lif")]
+    for before in (graph, live):
+        for moving, options in (
+            ((), Options(neuron_lr=0.0, bias_lr=0.0)),
+            ((".bias",), Options(neuron_lr=0.0)),
+            ((".decay_u", ".decay_v", ".v_th"), Options(bias_lr=0.0)),
+        ):
+            after = fit(before, *data, epochs=2, lr=1e-2, options=options)
+            assert not np.array_equal(after.params["fc1.weight"], before.params["fc1.weight"])
+            for name in of_neurons:
+                same = np.array_equal(after.params[name], before.params[name])
+                assert same != name.endswith(moving), name
+
+
 def test_steps_move_in_the_log_domain():
     """d loss / d log(step) = step d loss / d step; other parameters move as they are."""
     leaf = Tensor(np.array([0.5, 4.0]), wants=True)

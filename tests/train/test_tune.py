@@ -8,6 +8,7 @@ import pytest
 
 from picojoule.errors import CheckError, TrainError, UsageError
 from picojoule.fixed.contract import Encoder, Readout
+from picojoule.program.files import save
 from picojoule.program.program import Program
 from picojoule.sim.run import run
 from picojoule.train import (
@@ -19,6 +20,7 @@ from picojoule.train import (
     finetune,
     fit,
 )
+from picojoule.train.replay import replay_all
 
 TUNE = {"epochs": 2, "batch": 32, "seed": 0}
 
@@ -92,7 +94,6 @@ def test_what_does_not_fit_is_refused_before_training(trained, chip, array, data
 
 
 def test_dumps_replay_without_the_trainer(trained, array, chip, data, tmp_path):
-    from picojoule.program.files import save
     from picojoule.sim.replay import read_dump
 
     for which, target in (("dense", array), ("spiking", chip)):
@@ -110,6 +111,22 @@ def test_dumps_replay_without_the_trainer(trained, array, chip, data, tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert '"mismatched": 0' in done.stdout
+
+
+@pytest.mark.parametrize("which", ["dense", "spiking"])
+def test_all_samples_replay_in_parts(which, trained, array, chip, data, tmp_path):
+    graph, program = tuned(trained, which, array if which == "dense" else chip, data, 8)
+    saved, x = tmp_path / f"{which}.pjp", data[0][:10]
+    save(program, saved)
+    integers = sum(a.size for a in evaluate_outputs(graph, x).values())
+    assert replay_all(graph, x, saved, part=6) == (2 * integers, 0)  # on two engines
+    other, _ = tuned(trained, which, array if which == "dense" else chip, data, 4)
+    wrong = [replay_all(other, x, saved, part)[1] for part in (5, 6, 10)]
+    assert wrong[0] > 0 and wrong == [wrong[0]] * 3
+    saved.write_bytes(b"no program")
+    with pytest.raises(TrainError, match=r"PJ703.*replay of a program failed"):
+        replay_all(graph, x, saved)
+    assert [path.name for path in tmp_path.iterdir()] == [saved.name]
 
 
 def test_a_dump_that_cannot_be_written_says_so(trained, data, tmp_path):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from picojoule.container import DAMAGED, existing, unopened
+from picojoule.container import DAMAGED, existing, npz_entries, sentence, unopened
 from picojoule.errors import Fault, UsageError
 from picojoule.program import Program
 from picojoule.sim import Recording
 from picojoule.sim.files import load_run
 from picojoule.sim.recording import is_recording
 
-LARGEST = 4 * 2**30  # bytes of all arrays of an archive, unpacked
 FORM = "save them as numpy.savez(path, x=samples, y=labels)"
 
 
@@ -33,7 +31,7 @@ def read_samples(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     except OSError as error:
         raise unopened(path, "read", error) from None
     except DAMAGED as error:
-        what = f"cannot be read as {path.suffix[1:]}: {_sentence(error)}"
+        what = f"cannot be read as {path.suffix[1:]}: {sentence(error)}"
         raise UsageError(Fault("PJ801", what, where=str(path), fix=FORM)) from None
     faults = [*_sample_faults(x, str(path)), *_label_faults(x, y, str(path))]
     if faults:
@@ -78,10 +76,7 @@ def final_state(program: Program, path: Path) -> dict[str, np.ndarray]:
 
 
 def _npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    with zipfile.ZipFile(path) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
-    if size > LARGEST:
-        raise ValueError(f"its arrays would take {size} bytes, more than {LARGEST}")
+    npz_entries(path)
     with np.load(path, allow_pickle=False) as arrays:
         if "x" not in arrays:
             raise ValueError(f"it has no array 'x'; found {', '.join(arrays.files) or 'nothing'}")
@@ -97,14 +92,6 @@ def _csv(path: Path) -> tuple[np.ndarray, None]:
     with path.open(encoding="utf-8") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an empty table is refused, later
         return np.loadtxt(file, delimiter=",", ndmin=2), None
-
-
-def _sentence(error: BaseException) -> str:
-    """The message of numpy or zipfile, without the advice that fits only them."""
-    text = " ".join(str(error).split()).strip("'\"") or type(error).__name__
-    if "allow_pickle" in text:
-        return "it holds pickled objects, which are never loaded"
-    return text[:200]
 
 
 def _sample_faults(x: np.ndarray, where: str) -> Iterator[Fault]:

@@ -24,10 +24,18 @@ TunedOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="the network (default: NETWORK.tuned.pjg)")
 ]
 WeightMethod = Annotated[
-    str, typer.Option(help="how weights are quantized: lsq, tqt, dorefa, ternary, binary")
+    str,
+    typer.Option(
+        help="how weights are quantized: lsq, tqt, dorefa, ternary, binary, or a format"
+        " of the machine, such as e4m3, mxfp4"
+    ),
 ]
 ActivationMethod = Annotated[
-    str, typer.Option(help="how activations are: lsq, lsq+ (with an offset), pact, tqt")
+    str,
+    typer.Option(
+        help="how activations are: lsq, lsq+ (with an offset), pact, tqt, or a format of"
+        " the machine, such as e4m3"
+    ),
 ]
 ValidationFile = Annotated[
     Path | None, typer.Option(help="labelled samples: the best epoch on them is kept")

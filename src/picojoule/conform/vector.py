@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from picojoule.container import DAMAGED
+from picojoule.container import DAMAGED, npz_entries, sentence
 from picojoule.errors import Fault, UsageError
 
 Array = np.ndarray[Any, Any]
-LARGEST = 4 * 2**30  # bytes of all arrays of a vector, unpacked
 SIDECAR_BYTES = 64 * 2**20
 STEPS_MAX = 10_000_000
 Where = tuple[str | int, ...]
@@ -157,7 +156,7 @@ def read_vector(path: Path, name: str) -> Vector:
     try:
         arrays, broken = _read_arrays(path)
     except (OSError, *DAMAGED) as error:
-        what = f"vector {name!r}: its arrays cannot be read: {_sentence(error)}"
+        what = f"vector {name!r}: its arrays cannot be read: {sentence(error)}"
         raise UsageError(Fault("PJ801", what, str(path))) from None
     return Vector(name, path, head, arrays, broken)
 
@@ -182,24 +181,13 @@ def read_sidecar(path: Path) -> dict[str, Any]:
 def _read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     arrays: dict[str, Array] = {}
     broken: dict[str, str] = {}
+    entries = npz_entries(path)
     with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-        size = sum(entry.file_size for entry in entries)
-        if size > LARGEST:
-            raise ValueError(f"they would take {size} bytes, more than {LARGEST}")
         for entry in entries:
             key = entry.filename.removesuffix(".npy")
             try:
                 with archive.open(entry) as file:
                     arrays[key] = np.lib.format.read_array(file, allow_pickle=False)
             except (OSError, *DAMAGED) as error:
-                broken[key] = f"cannot be read: {_sentence(error)}"
+                broken[key] = f"cannot be read: {sentence(error)}"
     return arrays, broken
-
-
-def _sentence(error: BaseException) -> str:
-    """The message of numpy or zipfile, without the advice that fits only them."""
-    text = " ".join(str(error).split()).strip("'\"") or type(error).__name__
-    if "allow_pickle" in text or "Object arrays" in text:
-        return "it holds pickled objects, which are never loaded"
-    return text[:200]

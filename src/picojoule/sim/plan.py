@@ -307,8 +307,9 @@ def _machine(
     numbers = (profile.decay_bits, profile.q_mode, profile.q_bits, profile.u_mode,
                profile.u_bits, profile.v_mode, profile.v_bits, profile.drive_mode,
                profile.payload_bits)  # fmt: skip
+    rows = np.array(table, np.int64).reshape(-1, k.ROW)
     return k.Machine(
-        table=np.array(table, np.int64).reshape(-1, k.ROW),
+        table=rows,
         numbers=np.array(numbers, np.int64),
         registers=_register_pool(tables.registers, _state_dtype(profile)),
         w8=pools[8],
@@ -323,7 +324,16 @@ def _machine(
         heard=_heard(tables, order),
         probes=np.zeros((0, 4), np.int64),
         payloads=bool(kinds.carrying(tables.program) or kinds.graded_spikes(tables.program)),
+        rare=0 if _has_rare(rows) else None,
     )
+
+
+def _has_rare(table: Array) -> bool:
+    """Whether a row is other than CUBA neurons, packed weights, or dense ones of 8 or 16 bits."""
+    op, bits, graded = table[:, [0, 7, 9]].T
+    common = (op == k.DENSE) & (bits <= 16) & (graded == 0)
+    synapses = (op >= k.DENSE) & (op <= k.SHARED)
+    return bool((synapses & ~common).any() or (op >= k.CUBA_NOISE).any())
 
 
 def _register_pool(parts: list[Array], dtype: np.dtype[Any]) -> Array:

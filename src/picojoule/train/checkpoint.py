@@ -8,7 +8,7 @@ Random numbers need no state: order and augmentation are keyed by seed and epoch
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,17 @@ from picojoule.errors import Fault, TrainError, UsageError
 from picojoule.graph import Graph
 from picojoule.passes import PicojouleWarning
 from picojoule.train.batches import Batches
-from picojoule.train.learned_edges import settled
+from picojoule.train.delays import DELAYS, delays_of
 from picojoule.train.options import Options
 from picojoule.train.state import State
 
 Array = np.ndarray
 KIND = container.Kind(
-    "checkpoint", 1, TrainError, "PJ705", "PJ706",
+    "checkpoint", 2, TrainError, "PJ705", "PJ706",
     "another checkpoint, or train from the start: resume=False",
 )  # fmt: skip
-SETTINGS = ("batch", "seed", "samples", "optimizer", "schedule")
+# options that change how a training is kept or when it ends, not its bits
+FREE = ("patience", "checkpoint", "resume", "threads", "keep_interrupted")
 
 
 @dataclass(frozen=True)
@@ -60,46 +61,76 @@ def structure(graph: Graph) -> str:
     return graph.with_params(empty).digest[:20]
 
 
-def _settings(state: State, data: Batches, options: Options) -> dict[str, Any]:
-    return {
+def settings_of(
+    state: State, data: Batches, options: Options, lr: float, epochs: int
+) -> dict[str, Any]:
+    """Everything that a training of other bits would differ in, as JSON holds it.
+
+    Functions (loss, penalties, augmentation) count by name, a teacher by its digest.  `epochs`
+    is free where the schedule does not ask for it.
+    """
+    found = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in FREE}
+    found |= {
         "network": structure(state.model.graph), "batch": data.size, "seed": data.seed,
-        "samples": data.source.samples, "optimizer": options.optimizer,
-        "schedule": options.schedule,
+        "samples": data.source.samples, "lr": lr, "epochs": epochs,
     }  # fmt: skip
+    if _same_at_any_length(options):
+        del found["epochs"]
+    return {name: _told(value) for name, value in found.items()}
 
 
-def save(state: State, done: Progressed, data: Batches, options: Options) -> None:
+def _same_at_any_length(options: Options) -> bool:
+    """Whether an epoch is the same however many follow."""
+    statistics = options.freeze_statistics == 1.0 and options.live_statistics == 0.0
+    return options.schedule == "constant" and options.warmup == 0.0 and statistics
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_told(each) for each in value]
+    if isinstance(value, Graph):
+        return value.digest[:20]
+    if is_dataclass(value) and not callable(value):
+        return [_told(getattr(value, f.name)) for f in fields(value)]
+    if callable(value):
+        return getattr(value, "__qualname__", type(value).__qualname__)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def save(state: State, done: Progressed, settings: dict[str, Any], path: str | Path) -> None:
     """Write a checkpoint after epoch `done.epochs`; where that fails, warn and train on."""
-    assert options.checkpoint is not None and done.best is not None
+    assert done.best is not None
     score = done.best.accuracy
     about = {
-        "settings": _settings(state, data, options), "name": state.model.graph.name,
+        "settings": settings, "name": state.model.graph.name,
         "epochs": done.epochs + 1, "steps": state.optimizer.count,
         "best": {"epoch": done.best.epoch, "accuracy": None if np.isnan(score) else score},
     }  # fmt: skip
     arrays = {"flat": state.flat, "average": state.average}
     arrays |= {f"optimizer.{n}": b for n, b in state.optimizer.buffers.items()}
     arrays |= {f"measured.{n}": a for n, a in state.measured.items()}
-    best = done.best.graph.params
-    arrays |= {f"best.{n}": np.asarray(a) for n, a in best.items()}
+    best = done.best.graph
+    arrays |= {f"best.{n}": np.asarray(a) for n, a in best.params.items()}
+    if state.delays is not None:
+        assert state.model.flat is not None
+        arrays[f"best.{DELAYS}"] = delays_of(best, state.model.flat)
     try:
-        container.write(options.checkpoint, KIND, about, arrays)
+        container.write(path, KIND, about, arrays)
     except UsageError as error:
         what = f"no checkpoint of epoch {done.epochs + 1}; training goes on\n{error}"
         warnings.warn(what, PicojouleWarning, stacklevel=2)
 
 
-def resume(state: State, data: Batches, options: Options) -> Progressed:
+def resume(state: State, settings: dict[str, Any], path: Path) -> Progressed:
     """Put a state back where its checkpoint left it; where there is no file, start anew.
 
     Raises TrainError PJ705 for a damaged file, PJ706 for one of another version, PJ707 for one
     of another network or training; UsageError PJ801.
     """
-    path = Path(str(options.checkpoint))
     if not path.exists():
         return Progressed()
     about, arrays = container.read(path, KIND)
-    _same_training(about, _settings(state, data, options), path)
+    _same_training(about, settings, path)
     return container.checked(path, KIND, lambda: _restore(state, about, arrays))
 
 
@@ -112,9 +143,10 @@ def _same_training(about: dict[str, Any], ours: dict[str, Any], path: Path) -> N
         what = f"it is of another network, {name!r}: layers, shapes or bits differ"
         raise TrainError(Fault("PJ707", what, where=str(path), fix=KIND.fix))
     faults = [
-        Fault("PJ707", f"it was trained with {what}={theirs.get(what)!r:.60}, now {ours[what]!r}",
-              where=str(path), fix=f"{what}={theirs.get(what)!r:.60}, or resume=False")
-        for what in SETTINGS if theirs.get(what) != ours[what]
+        Fault("PJ707", f"it was trained with {what}={theirs.get(what)!r:.60}, now"
+              f" {ours[what]!r:.60}", where=str(path),
+              fix=f"{what}={theirs.get(what)!r:.60}, or resume=False")
+        for what in ours if theirs.get(what) != ours[what]
     ]  # fmt: skip
     if faults:
         raise TrainError(faults)
@@ -128,6 +160,9 @@ def _restore(state: State, about: dict[str, Any], arrays: dict[str, Array]) -> P
         raise ValueError(" does not say how far training was")
     flats = {"flat": state.flat, "average": state.average}
     flats |= {f"optimizer.{n}": b for n, b in state.optimizer.buffers.items()}
+    delays = None
+    if state.delays is not None:
+        delays = _like(arrays, f"best.{DELAYS}", state.delays.start)
     kept = {n: _like(arrays, f"best.{n}", a) for n, a in state.model.graph.params.items()}
     measured = {n.removeprefix("measured."): _like(
         arrays, n, state.model.graph.params.get(n.removeprefix("measured.")))
@@ -138,7 +173,7 @@ def _restore(state: State, about: dict[str, Any], arrays: dict[str, Array]) -> P
     state.measured = measured
     epochs, state.optimizer.count = counts
     score = best.get("accuracy")
-    graph = settled(state.model.graph.with_params(kept))
+    graph = state.with_values(kept, delays)
     epoch = best.get("epoch") if type(best.get("epoch")) is int else 0
     return Progressed(epochs, Best(graph, float("nan" if score is None else score), epoch))
 

@@ -6,6 +6,8 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +21,7 @@ from picojoule.kernels.blas import one_blas_thread
 from picojoule.kernels.memory import kept_memory
 from picojoule.passes import PicojouleWarning
 from picojoule.train.batches import Batch, Batches, Stream, batches
-from picojoule.train.checkpoint import Best, Progressed, resume, save
+from picojoule.train.checkpoint import Best, Progressed, resume, save, settings_of
 from picojoule.train.evaluate import accuracy, finite_faults
 from picojoule.train.model import Model, forward_pass
 from picojoule.train.options import Epoch, Options, Progress
@@ -38,6 +40,7 @@ class _Plan:
     lr: float
     options: Options
     validation: tuple[Array, Array] | None
+    settings: dict[str, Any]
 
     @property
     def steps(self) -> int:
@@ -61,9 +64,12 @@ def fit(
     options = options or Options()
     _check_numbers(epochs, batch, lr, seed)
     data = batches(graph, x, y, size=batch, seed=seed, augment=options.augment)
-    plan = _Plan(data, epochs, lr, options, validation)
     state = start(graph, options)
-    done = resume(state, plan.data, options) if options.resume else Progressed()
+    settings = settings_of(state, data, options, lr, epochs)
+    plan = _Plan(data, epochs, lr, options, validation, settings)
+    done = Progressed()
+    if options.resume and options.checkpoint is not None:
+        done = resume(state, settings, Path(options.checkpoint))
     try:
         with one_blas_thread(), kept_memory():
             for told in _epochs(state, done, plan):
@@ -101,7 +107,7 @@ def _epochs(state: State, done: Progressed, plan: _Plan) -> Iterator[Epoch]:
             done.best = Best(found, score, done.epochs)
         told = Epoch(done.epochs, loss, score, plan.epochs, found, probe, seconds)
         if plan.options.checkpoint is not None:
-            save(state, done, plan.data, plan.options)
+            save(state, done, plan.settings, plan.options.checkpoint)
         yield told
         done.epochs += 1
 

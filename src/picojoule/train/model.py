@@ -14,6 +14,7 @@ from picojoule.graph import Graph
 from picojoule.graph.ops import BatchNorm
 from picojoule.kernels.train_blocks import Surrogate
 from picojoule.train import spiking, tensor
+from picojoule.train.delays import DELAYS
 from picojoule.train.derivations import constants
 from picojoule.train.learned_edges import moved, offset_name, settled
 from picojoule.train.wiring import Flat, flatten, is_spiking
@@ -29,6 +30,7 @@ class Model:
     flat: Flat | None
     surrogate: Surrogate = Surrogate()
     threads: int | None = None
+    gradient: str = "bptt"
 
     @property
     def steps(self) -> int:
@@ -36,10 +38,13 @@ class Model:
         return self.graph.steps + self.graph.latency
 
 
-def prepare(graph: Graph, surrogate: Surrogate | None = None, threads: int | None = None) -> Model:
+def prepare(
+    graph: Graph, surrogate: Surrogate | None = None, threads: int | None = None,
+    gradient: str = "bptt",
+) -> Model:  # fmt: skip
     """Lay out a graph.  Raises TrainError PJ704 where it cannot be trained."""
     flat = flatten(graph) if is_spiking(graph) else None
-    return Model(graph, flat, surrogate or Surrogate(), threads)
+    return Model(graph, flat, surrogate or Surrogate(), threads, gradient)
 
 
 def samples_of(graph: Graph, x: Array | Events) -> Array:
@@ -98,8 +103,9 @@ def forward_pass(
     known = constants(model.graph, params)
     events = model.graph.encoder.events(x, model.steps)
     made, spikes = spiking.score_and_spikes(
-        model.graph, model.flat, known, events, model.surrogate, model.threads
-    )
+        model.graph, model.flat, known, events, model.surrogate, model.threads,
+        params.get(DELAYS), model.gradient,
+    )  # fmt: skip
     return Pass(model.graph, made, params, known, {}, spikes=spikes)
 
 

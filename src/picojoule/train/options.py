@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Integral, Real
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,45 @@ Augment = Callable[[Array, np.random.Generator], Array]
 Loss = Callable[[Tensor, Array], Tensor]
 Penalty = Callable[["Pass"], Tensor]
 Progress = Callable[["Epoch"], None]
+
+
+GRADIENTS = ("bptt", "eprop")
+MOST = 1e30  # no useful factor is larger
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number may be: low..high, whole or real, or None where it may be absent."""
+
+    low: float
+    high: float = MOST
+    whole: bool = False
+    absent: bool = False
+
+    def holds(self, given: object) -> bool:
+        """Whether a value lies in it; NaN and what is no number do not."""
+        if given is None:
+            return self.absent
+        number = isinstance(given, Integral if self.whole else Real)
+        return number and self.low <= float(given) <= self.high  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        ends = f"of at least {self.low:g}" if self.high >= MOST else f"{self.low:g}..{self.high:g}"
+        return f"{kind} {ends}{', or None' if self.absent else ''}"
+
+
+PART, FACTOR, COUNT = Range(0.0, 1.0), Range(0.0), Range(1, whole=True)
+POSITIVE = Range(1 / MOST)
+RANGES = {
+    "warmup": PART, "floor": PART, "weight_decay": FACTOR, "smoothing": PART, "gain": POSITIVE,
+    "average": Range(0.0, 0.999999), "clip": Range(1 / MOST, np.inf), "neuron_lr": FACTOR,
+    "bias_lr": FACTOR, "step_lr": FACTOR, "delay_lr": FACTOR, "delay_max": COUNT,
+    "momentum": PART, "freeze_statistics": PART, "live_statistics": PART, "trust": PART,
+    "teacher_gain": POSITIVE, "surrogate.kind": Range(0, 4, whole=True),
+    "surrogate.sharpness": POSITIVE, "patience": Range(1, whole=True, absent=True),
+    "threads": Range(1, whole=True, absent=True),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,7 +103,11 @@ class Options:
     average       decay of the running average of parameters that is returned; 0: the last ones
     clip          largest Euclidean norm of a gradient
     neuron_lr     factor of the rate for decays and thresholds of neurons
+    bias_lr       factor of the rate for biases of neurons; with both 0 neurons stay as they are
     step_lr       factor of the rate for steps, which move in the log domain
+    delay_lr      factor of the rate for delays of synapse groups, in steps; 0: as given.  Adam
+                  moves a delay by at most about lr * delay_lr steps at once: try 50
+    delay_max     the longest delay that is learned, in steps; a machine's own limit holds too
     momentum      of the running statistics of batch norm
     freeze_statistics
                   part of the epochs after which they stay, and normalize training too
@@ -75,6 +120,8 @@ class Options:
     teacher       a float graph whose answers are mixed into the labels, with weight `trust`;
                   `teacher_gain`: factor from its scores to logits
     surrogate     slope that stands for that of a spike
+    gradient      of spiking networks: 'bptt', through all steps backwards, or 'eprop', forwards
+                  in time, of weights alone: `train.eprop`
     threads       of the pool; None: as many as there are cores
     keep_interrupted
                   an interrupt ends training with a warning and the best so far; or it is raised
@@ -93,7 +140,10 @@ class Options:
     average: float = 0.0
     clip: float = 10.0
     neuron_lr: float = 1.0
+    bias_lr: float = 1.0
     step_lr: float = 1.0
+    delay_lr: float = 0.0
+    delay_max: int = 62  # what the delay field of loihi1 holds (hardware_models/loihi1.yaml)
     momentum: float = 0.1
     freeze_statistics: float = 1.0
     live_statistics: float = 0.0
@@ -105,6 +155,7 @@ class Options:
     trust: float = 0.5
     teacher_gain: float = 1.0
     surrogate: Surrogate = Surrogate()
+    gradient: str = "bptt"
     threads: int | None = None
     keep_interrupted: bool = True
 
@@ -112,12 +163,14 @@ class Options:
         faults = [
             Fault("PJ806", f"{what}={given!r} is none of {sorted(known)}")
             for what, given, known in (
-                ("optimizer", self.optimizer, OPTIMIZERS), ("schedule", self.schedule, SCHEDULES))
+                ("optimizer", self.optimizer, OPTIMIZERS), ("schedule", self.schedule, SCHEDULES),
+                ("gradient", self.gradient, GRADIENTS))
             if given not in known
         ]  # fmt: skip
-        if self.patience is not None and self.patience < 1:
-            faults.append(Fault("PJ806", f"patience={self.patience} is impossible",
-                                fix="patience of at least 1, or None"))  # fmt: skip
+        faults += [
+            Fault("PJ806", f"{name}={given!r} is impossible", fix=f"{name}: {room}")
+            for name, room in RANGES.items() if not room.holds(given := attrgetter(name)(self))
+        ]  # fmt: skip
         if self.resume and self.checkpoint is None:
             faults.append(Fault("PJ806", "resume=True without a checkpoint to go on from",
                                 fix="checkpoint='training.pjc'"))  # fmt: skip

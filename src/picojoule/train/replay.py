@@ -14,6 +14,24 @@ from picojoule.graph import Graph
 from picojoule.train.evaluate import dump_outputs
 
 Array = np.ndarray
+PART = 2500  # samples that a process replays at once
+
+
+def replay_all(frozen: Graph, x: Array, program: Path, part: int = PART) -> tuple[int, int]:
+    """(integers compared, how many differ) of all samples x, tensor or spiking, over both engines.
+
+    `part` samples a fresh process; the dump of each lies beside the program while it runs.
+    Raises TrainError PJ703 where the Program could not be replayed, UsageError PJ801 or PJ803.
+    """
+    dump = program.with_suffix(".safetensors")
+    elements = mismatched = 0
+    try:
+        for at in range(0, max(len(x), 1), part):
+            found = replayed(start_replay(frozen, x[at : at + part], program, dump))
+            elements, mismatched = elements + found[0], mismatched + found[1]
+    finally:
+        dump.unlink(missing_ok=True)
+    return elements, mismatched
 
 
 def start_replay(frozen: Graph, x: Array, program: Path, dump: Path) -> subprocess.Popen[str]:

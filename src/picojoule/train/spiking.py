@@ -37,6 +37,7 @@ from picojoule.kernels.train_spiking import (
     Wiring,
     effective_weights,
 )
+from picojoule.train.eprop import eprop_back
 from picojoule.train.wiring import Flat, with_delays
 
 Array = np.ndarray
@@ -135,6 +136,7 @@ def score(
 def score_and_spikes(
     graph: Graph, flat: Flat, constants: Mapping[str, Tensor], events: Events,
     surrogate: Surrogate, threads: int | None = None, delays: Tensor | None = None,
+    gradient: str = "bptt",
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """(score of each class, spikes of each population), both (samples, ...) float.
 
@@ -142,6 +144,7 @@ def score_and_spikes(
     A threshold that only measures final voltages is a unit: it has no gradient from them.
     delays (G,), real, take the place of those of the groups: rounded, their gradient is that of
     a step more and one less.
+    gradient: 'bptt', or 'eprop', which is that of weights alone: see `train.eprop`
     """
     names, places = places_of(graph, flat)
     inputs = [constants[name] for name in names]
@@ -153,10 +156,10 @@ def score_and_spikes(
         step = spread_neurons(flat, steps, np.float64)
         forward = partial(run_machine, graph, flat, places, events, threads)
         bits = profile_of(graph, flat).decay_bits
-        vjp = partial(_machine_back, flat, places, events, surrogate, threads, step, bits)
+        vjp = partial(_machine_back, flat, places, events, surrogate, threads, gradient, step, bits)
     else:
         forward = partial(run_float, flat, places, events, threads)
-        vjp = partial(_float_back, flat, places, events, surrogate, threads)
+        vjp = partial(_float_back, flat, places, events, surrogate, threads, gradient)
     counted = partial(_counted, flat, graph.readout.start, len(names), forward)
     back = partial(_from_counts, flat, graph.readout.start, vjp)
     both = apply(counted, back, *inputs)
@@ -217,14 +220,16 @@ def run_float(
 
 def _float_back(
     flat: Flat, places: Places, events: Events, surrogate: Surrogate, threads: int | None,
-    done: Pass, shapes: list[tuple[int, ...]], asked: Asked,
+    gradient: str, done: Pass, shapes: list[tuple[int, ...]], asked: Asked,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Gradients of all inputs; a decay is 1 - keep, so its gradient is that of keep, negated."""
     g_final = asked.g_levels / np.maximum(done.neurons.v_th[flat.wiring.answer], TINY)
-    g_weight, g_neuron = run_backward(
-        flat.wiring, events, done.weight, done.neurons, done.record, surrogate, asked.g_spikes,
-        g_final, threads, asked.g_count, asked.g_delay,
-    )  # fmt: skip
+    given = (flat.wiring, events, done.weight, done.neurons, done.record, surrogate,
+             asked.g_spikes, g_final)  # fmt: skip
+    if gradient == "eprop":
+        g_weight, g_neuron = eprop_back(*given, asked.g_count, threads)
+    else:
+        g_weight, g_neuron = run_backward(*given, threads, asked.g_count, asked.g_delay)
     g_neuron[:2] *= -1
     return tuple(
         _part(flat.wiring, g_weight, g_neuron, place, shape) for place, shape in zip(places, shapes)
@@ -349,11 +354,12 @@ def _registers(graph: Graph, flat: Flat, rows: list[list[Array | None]]) -> Neur
 
 def _machine_back(
     flat: Flat, places: Places, events: Events, surrogate: Surrogate, threads: int | None,
-    step: Array, decay_bits: int, done: Pass, shapes: list[tuple[int, ...]], asked: Asked,
+    gradient: str, step: Array, decay_bits: int, done: Pass, shapes: list[tuple[int, ...]],
+    asked: Asked,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Gradients with respect to the reals that the integers stand for; step (N,) of u and v."""
     real = in_real_units(flat.wiring, done, step, decay_bits)
-    return _float_back(flat, places, events, surrogate, threads, real, shapes, asked)
+    return _float_back(flat, places, events, surrogate, threads, gradient, real, shapes, asked)
 
 
 def in_real_units(wiring: Wiring, done: Pass, step: Array, decay_bits: int) -> Pass:

@@ -11,9 +11,12 @@ from picojoule.grad.optimize import OPTIMIZERS, Layout, Optimizer, follow, layou
 from picojoule.grad.tape import Tensor
 from picojoule.graph import Graph
 from picojoule.graph.ops import INTEGER_OPS, IntCuba
+from picojoule.train.delays import DELAYS, Learned, learned, with_learned
+from picojoule.train.eprop import check_eprop
 from picojoule.train.learned_edges import settled
 from picojoule.train.model import Model, is_step, prepare, trainable
 from picojoule.train.options import Options
+from picojoule.train.wiring import NEURONS
 
 Array = np.ndarray
 SMALLEST = np.float32(1e-3)  # threshold
@@ -26,6 +29,7 @@ class State:
     gradient  a buffer for the gradient of one step
     limits    parameter -> (constant, low, high): it must lie in low..high times the constant
     measured  running statistics, by parameter name
+    delays    those of synapse groups, where they are learned: among the parameters as DELAYS
     """
 
     model: Model
@@ -37,11 +41,20 @@ class State:
     limits: dict[str, tuple[str, float, float]]
     teacher: Model | None
     measured: dict[str, Array] = field(default_factory=dict)
+    delays: Learned | None = None
 
     def graph(self, flat: Array) -> Graph:
         """The graph with parameters from a flat buffer."""
         real = {n: real_of(n, v).copy() for n, v in self.layout.unpack(flat).items()}
-        return settled(self.model.graph.with_params({**real, **self.measured}))
+        return self.with_values(real, real.pop(DELAYS, None))
+
+    def with_values(self, real: dict[str, Array], delays: Array | None) -> Graph:
+        """The graph with such parameters, and delays (G,) where they are learned."""
+        graph = settled(self.model.graph.with_params({**self.measured, **real}))
+        if delays is None:
+            return graph
+        assert self.model.flat is not None
+        return with_learned(graph, self.model.flat, delays)
 
     def chosen(self, options: Options) -> Array:
         """The parameters that are worth keeping: the running average where there is one."""
@@ -62,19 +75,25 @@ def start(graph: Graph, options: Options) -> State:
             "PJ704", f"{graph.name!r} is frozen: its integers have no real parameters left",
             fix="fine-tune the float network that it came from",
         ))  # fmt: skip
-    model = prepare(graph, options.surrogate, options.threads)
+    model = prepare(graph, options.surrogate, options.threads, options.gradient)
+    biases = neuron_biases(graph)
+    if options.gradient == "eprop":
+        check_eprop(graph, model.flat, options, biases)
     names = [name for name in trainable(graph) if name not in options.fixed]
     arrays = {n: np.asarray(graph.params[n], np.float32) for n in names}
+    late = learned(graph, model.flat, options.delay_max) if options.delay_lr else None
+    if late is not None:
+        arrays[DELAYS] = late.start
     layout = layout_of(arrays)
     stored = {n: np.log(a) if is_step(n) else a for n, a in arrays.items()}
     flat = layout.pack(stored)
     decay = layout.pack({n: _full(a, options.weight_decay if a.ndim >= 2 else 0.0)
                          for n, a in arrays.items()})  # fmt: skip
-    rates = layout.pack({n: _full(a, _rate(n, options)) for n, a in arrays.items()})
+    rates = layout.pack({n: _full(a, _rate(n, options, biases)) for n, a in arrays.items()})
     teacher = None if options.teacher is None else prepare(options.teacher)
     optimizer = OPTIMIZERS[options.optimizer](flat.size, decay=decay, factor=rates)
     return State(model, layout, flat, flat.copy(), np.empty_like(flat), optimizer,
-                 field_limits(graph), teacher)  # fmt: skip
+                 field_limits(graph), teacher, delays=late)  # fmt: skip
 
 
 def field_limits(graph: Graph) -> dict[str, tuple[str, float, float]]:
@@ -95,9 +114,20 @@ def _full(array: Array, value: float) -> Array:
     return np.full(array.shape, value, np.float32)
 
 
-def _rate(name: str, options: Options) -> float:
+def neuron_biases(graph: Graph) -> set[str]:
+    """Names of the parameters that biases of neurons are made of."""
+    found = {graph.constants(node).get("bias", "") for node in
+             (graph[name] for name in graph.names(*NEURONS))}  # fmt: skip
+    return found | {made.inputs[0] for name, made in graph.derived.items() if name in found}
+
+
+def _rate(name: str, options: Options, biases: set[str]) -> float:
     if is_step(name):
         return options.step_lr
+    if name in biases:
+        return options.bias_lr
+    if name == DELAYS:
+        return options.delay_lr
     return options.neuron_lr if name.endswith((".decay_u", ".decay_v", ".v_th")) else 1.0
 
 
@@ -129,8 +159,10 @@ def advance(
 
 
 def _project(state: State) -> None:
-    """Decays stay in 0..1, thresholds positive, and registers within what they hold."""
+    """Decays stay in 0..1, thresholds positive, delays and registers within what they hold."""
     views = state.layout.unpack(state.flat)
+    if state.delays is not None:
+        state.delays.clip(views[DELAYS])
     for name, part in views.items():
         if name.endswith((".decay_u", ".decay_v")):
             np.clip(part, 0.0, 1.0, out=part)
@@ -138,7 +170,7 @@ def _project(state: State) -> None:
             np.maximum(part, SMALLEST, out=part)
     if not state.limits:
         return
-    now = state.model.graph.with_params({n: real_of(n, v) for n, v in views.items()})
+    now = state.model.graph.with_params({n: real_of(n, v) for n, v in views.items() if n != DELAYS})
     for name, (constant, low, high) in state.limits.items():
         if name in views:
             unit = float(now.value(constant))

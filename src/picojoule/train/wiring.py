@@ -155,8 +155,9 @@ def with_delays(flat: Flat, delays: np.ndarray) -> Flat:
 
 
 def write_delays(graph: Graph, flat: Flat) -> Graph:
-    """The float graph with the delays of a flat network, as Delay nodes before its synapses.
+    """The graph with the delays of a flat network, as Delay nodes before its synapses.
 
+    In a quantized graph the synaptic delay, what lies beyond the machine's own, follows.
     Populations that are only driven through delays may change places in the order of the graph.
     Raises TrainError PJ704 where a delay that lies behind synapses would have to shrink.
     """
@@ -170,7 +171,9 @@ def write_delays(graph: Graph, flat: Flat) -> Graph:
 
 def _delayed(graph: Graph, synapse: str, more: int) -> Graph:
     """Synapses `synapse` with `more` steps of delay before them, less if negative."""
-    source, chain = graph[synapse].inputs[0], []
+    op, source, chain = graph[synapse].op, graph[synapse].inputs[0], []
+    if isinstance(op, IntSynapse):
+        op = replace(op, delay=op.delay + more)
     while isinstance(graph[source].op, Delay):
         chain.append(source)
         more += graph[source].op.steps
@@ -186,7 +189,7 @@ def _delayed(graph: Graph, synapse: str, more: int) -> Graph:
             name += "'"
         graph = graph.add(Node(name=name, op=Delay(steps=more), inputs=(source,)))
         source = name
-    graph = graph.swap(synapse, graph[synapse].op, (source,))
+    graph = graph.swap(synapse, op, (source,))
     for name in chain:
         graph = graph if graph.readers(name) else graph.bypass(name)
     return graph

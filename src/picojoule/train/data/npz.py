@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import numpy as np
 
-from picojoule.container import DAMAGED, existing, unopened
+from picojoule.container import DAMAGED, existing, npz_entries, sentence, unopened
 from picojoule.errors import Fault, UsageError
 
 Array = np.ndarray
-LARGEST = 4 * 2**30  # bytes of all arrays of a file, unpacked
 T = TypeVar("T")
 
 
@@ -30,14 +28,9 @@ def reading(path: str | Path, form: str, work: Callable[[Path], T]) -> T:
     except OSError as error:
         if error.errno is not None:
             raise unopened(path, "read", error) from None
-        damaged(path, f"cannot be read as {form}: {_sentence(error)}")
+        damaged(path, f"cannot be read as {form}: {sentence(error)}")
     except DAMAGED as error:
-        damaged(path, f"cannot be read as {form}: {_sentence(error)}")
-
-
-def _sentence(error: BaseException) -> str:
-    text = " ".join(str(error).split()).strip("'\"") or type(error).__name__
-    return "it holds pickled objects, which are never loaded" if "pickle" in text else text[:200]
+        damaged(path, f"cannot be read as {form}: {sentence(error)}")
 
 
 def read_npz(path: str | Path, names: Sequence[str]) -> dict[str, Array]:
@@ -49,10 +42,7 @@ def read_npz(path: str | Path, names: Sequence[str]) -> dict[str, Array]:
 
 
 def _arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
-    with zipfile.ZipFile(path) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
-    if size > LARGEST:
-        raise ValueError(f"its arrays would take {size} bytes, more than {LARGEST}")
+    npz_entries(path)
     with np.load(path, allow_pickle=False) as arrays:
         lacking = [name for name in names if name not in arrays.files]
         if lacking:
