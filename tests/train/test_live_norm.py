@@ -86,7 +86,7 @@ def test_gradients_are_those_of_batch_norm_in_reals(trained, array):
             assert ours is None or np.abs(ours).max() < 1e-2
             continue
         alike = (ours * theirs).sum() / np.linalg.norm(ours) / np.linalg.norm(theirs)
-        assert alike > 0.98 and np.linalg.norm(ours) == pytest.approx(
+        assert alike > 0.95 and np.linalg.norm(ours) == pytest.approx(
             np.linalg.norm(theirs), rel=0.2), name  # fmt: skip
 
 

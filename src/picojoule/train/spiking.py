@@ -148,6 +148,7 @@ def score_and_spikes(
     """
     names, places = places_of(graph, flat)
     inputs = [constants[name] for name in names]
+    of_neurons = any(x.wants for x, (row, _) in zip(inputs, places) if row >= 0)
     if delays is not None:
         flat = with_delays(flat, delays.data)
         inputs.append(delays)
@@ -156,10 +157,11 @@ def score_and_spikes(
         step = spread_neurons(flat, steps, np.float64)
         forward = partial(run_machine, graph, flat, places, events, threads)
         bits = profile_of(graph, flat).decay_bits
-        vjp = partial(_machine_back, flat, places, events, surrogate, threads, gradient, step, bits)
+        vjp = partial(_machine_back, flat, places, events, surrogate, threads, gradient,
+                      of_neurons, step, bits)  # fmt: skip
     else:
         forward = partial(run_float, flat, places, events, threads)
-        vjp = partial(_float_back, flat, places, events, surrogate, threads, gradient)
+        vjp = partial(_float_back, flat, places, events, surrogate, threads, gradient, of_neurons)
     counted = partial(_counted, flat, graph.readout.start, len(names), forward)
     back = partial(_from_counts, flat, graph.readout.start, vjp)
     both = apply(counted, back, *inputs)
@@ -220,16 +222,20 @@ def run_float(
 
 def _float_back(
     flat: Flat, places: Places, events: Events, surrogate: Surrogate, threads: int | None,
-    gradient: str, done: Pass, shapes: list[tuple[int, ...]], asked: Asked,
-) -> tuple[Array, ...]:  # fmt: skip
-    """Gradients of all inputs; a decay is 1 - keep, so its gradient is that of keep, negated."""
+    gradient: str, of_neurons: bool, done: Pass, shapes: list[tuple[int, ...]], asked: Asked,
+) -> tuple[Array | None, ...]:  # fmt: skip
+    """Gradients of all inputs, of those of neurons only if wanted.
+
+    A decay is 1 - keep, so its gradient is that of keep, negated.
+    """
     g_final = asked.g_levels / np.maximum(done.neurons.v_th[flat.wiring.answer], TINY)
     given = (flat.wiring, events, done.weight, done.neurons, done.record, surrogate,
              asked.g_spikes, g_final)  # fmt: skip
     if gradient == "eprop":
         g_weight, g_neuron = eprop_back(*given, asked.g_count, threads)
     else:
-        g_weight, g_neuron = run_backward(*given, threads, asked.g_count, asked.g_delay)
+        g_weight, g_neuron = run_backward(*given, threads, asked.g_count, asked.g_delay,
+                                           of_neurons)  # fmt: skip
     g_neuron[:2] *= -1
     return tuple(
         _part(flat.wiring, g_weight, g_neuron, place, shape) for place, shape in zip(places, shapes)
@@ -239,8 +245,10 @@ def _float_back(
 def _part(
     wiring: Wiring, g_weight: Array, g_neuron: Array, place: tuple[int, int],
     shape: tuple[int, ...],
-) -> Array:  # fmt: skip
+) -> Array | None:  # fmt: skip
     row, where = place
+    if row >= len(g_neuron):
+        return None
     if row < 0:
         at, rows, columns = wiring.groups[where, OFFSET:]
         return g_weight[at : at + rows * columns].reshape(rows, columns).T
@@ -354,12 +362,13 @@ def _registers(graph: Graph, flat: Flat, rows: list[list[Array | None]]) -> Neur
 
 def _machine_back(
     flat: Flat, places: Places, events: Events, surrogate: Surrogate, threads: int | None,
-    gradient: str, step: Array, decay_bits: int, done: Pass, shapes: list[tuple[int, ...]],
-    asked: Asked,
-) -> tuple[Array, ...]:  # fmt: skip
+    gradient: str, of_neurons: bool, step: Array, decay_bits: int, done: Pass,
+    shapes: list[tuple[int, ...]], asked: Asked,
+) -> tuple[Array | None, ...]:  # fmt: skip
     """Gradients with respect to the reals that the integers stand for; step (N,) of u and v."""
     real = in_real_units(flat.wiring, done, step, decay_bits)
-    return _float_back(flat, places, events, surrogate, threads, gradient, real, shapes, asked)
+    return _float_back(flat, places, events, surrogate, threads, gradient, of_neurons, real, shapes,
+                       asked)  # fmt: skip
 
 
 def in_real_units(wiring: Wiring, done: Pass, step: Array, decay_bits: int) -> Pass:

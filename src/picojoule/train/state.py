@@ -79,7 +79,10 @@ def start(graph: Graph, options: Options) -> State:
     biases = neuron_biases(graph)
     if options.gradient == "eprop":
         check_eprop(graph, model.flat, options, biases)
-    names = [name for name in trainable(graph) if name not in options.fixed]
+    names = [
+        name for name in trainable(graph)
+        if name not in options.fixed and _rate(name, options, biases) > 0
+    ]  # fmt: skip
     arrays = {n: np.asarray(graph.params[n], np.float32) for n in names}
     late = learned(graph, model.flat, options.delay_max) if options.delay_lr else None
     if late is not None:
