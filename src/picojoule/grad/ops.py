@@ -100,7 +100,7 @@ def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def _spread(shape: tuple[int, ...], x: Array) -> tuple[Array, Any]:
-    return np.ascontiguousarray(np.broadcast_to(x, shape)), x.shape
+    return np.broadcast_to(x, shape).copy(), x.shape
 
 
 def _spread_vjp(shape: Any, g: Array) -> Grads:

@@ -34,7 +34,7 @@ class Tensor:
     __slots__ = ("data", "depth", "grad", "inputs", "saved", "vjp", "wants")
 
     def __init__(self, data: Array, wants: bool = False) -> None:
-        self.data = data if type(data) is np.ndarray else np.asarray(data)
+        self.data = data if hasattr(data, "__array_function__") else np.asarray(data)
         self.grad: Array | None = None
         self.wants = wants
         self.depth = 0
@@ -68,7 +68,7 @@ def backward(result: Tensor, g: Array | None = None) -> None:
 
     g  gradient of the result itself; ones where absent
     """
-    waiting = {result: np.ones(result.shape, result.data.dtype) if g is None else g}
+    waiting = {result: np.ones_like(result.data) if g is None else g}
     for tensor in _latest_first(result):
         arrived = waiting.pop(tensor, None)
         if arrived is None:

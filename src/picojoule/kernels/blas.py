@@ -66,7 +66,7 @@ def matmul(
     float32 runs in tiles of our own (`product`), what is small or of another type in BLAS.
     """
     start = np.zeros(b.shape[1], a.dtype) if bias is None else bias
-    if fits(a, b, start):
+    if type(a) is type(b) is type(start) is np.ndarray and fits(a, b, start):
         return product(a, b, start, relu, threads)
     out = np.matmul(a, b)
     if bias is not None:
