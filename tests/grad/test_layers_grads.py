@@ -203,7 +203,7 @@ def tiled(q, k, v, g, causal):
 
 
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("length", [1, 5, TILE, 2 * TILE + 3])
+@pytest.mark.parametrize("length", [1, 5, 32, TILE, TILE + 9, 2 * TILE + 3])
 def test_tiled_attention_errs_no_more_than_all_weights_at_once(causal, length):
     rng = np.random.Generator(np.random.Philox(key=[length, causal]))
     exact = [rng.normal(size=(8, length, 16)) for _ in range(4)]
@@ -213,7 +213,7 @@ def test_tiled_attention_errs_no_more_than_all_weights_at_once(causal, length):
     assert all(np.allclose(a, b) for a, b in zip(naive(*exact, causal), tiled(*exact, causal)))
     for a, b, c in zip(ours, plain, true):
         tiles, whole = (np.square(found - c).mean() ** 0.5 for found in (a, b))
-        assert tiles <= 1.1 * whole or length < TILE
+        assert tiles <= 1.03 * whole or length < 32  # the same sums, in another order
 
 
 def test_queries_may_be_fewer_than_keys():

@@ -80,7 +80,9 @@ def _head_gradient(
             p /= norms[1, rows]
             of_v[columns] += p.T @ g[rows]
             of_p = g[rows] @ v[columns].T
-            of_p -= inner[rows]
+            # with all weights at hand their own mean is closer than that through `out`
+            alone = _reach(i, len(k), causal) <= TILE
+            of_p -= (of_p * p).sum(1, keepdims=True) if alone else inner[rows]
             of_p *= p
             of_q[rows] += of_p @ k[columns]
             of_k[columns] += of_p.T @ q[rows]
