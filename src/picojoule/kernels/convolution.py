@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from picojoule.fixed.jit import config
-from picojoule.kernels.convolution_tiles import backward_block, forward_block
+from picojoule.kernels.convolution_tiles import backward_blocks, forward_block
 from picojoule.kernels.micro import best_shape, weight_shape
 from picojoule.kernels.pool import over_blocks, shared
 from picojoule.kernels.pooling import TWO, max_pool, max_pool_gradient
@@ -168,12 +168,10 @@ def _gradients_tiles(
     taps = np.empty((0, 0, 0, 0), np.int16) if which is None else which
     size = window.out_size(*x.shape[1:3])
     of_out = _geometry(window, forth, size, seen[0] is not None, which is not None)
-    args = (x, g, y, taps, mirrored, of_out, _geometry(window, back))
-
-    def work(lo: int, hi: int) -> None:
-        backward_block(lo, hi, *args, of_x, of_weight[lo // block])
-
-    over_blocks(n, threads, work, block)
+    args = (block, x, g, y, taps, mirrored, of_out, _geometry(window, back), of_x, of_weight)
+    blocks = len(of_weight)
+    size = shared(blocks, threads)
+    over_blocks(blocks, threads, lambda lo, hi: backward_blocks(lo, hi, *args), size)
     total = of_weight.sum(0)[:, :out]
     rows = total[: kh * kernel_row].reshape(kh, kernel_row, out)[:, : kw * channels]
     of_taps = rows.reshape(kh, kw, channels, out).transpose(3, 2, 0, 1)

@@ -271,3 +271,13 @@ def backward_block(lo, hi, x, g, y, which, mirrored, forth, back, of_x, of_weigh
                 back, at + 4 * i * row, pixel, row, mirrored.ctypes.data, pixel, stored,
                 none.ctypes.data, STORE, scratch, of_x[n, i],
             )  # fmt: skip
+
+
+@jit
+def backward_blocks(
+    first, last, block, x, g, y, which, mirrored, forth, back, of_x, of_weight
+):  # fmt: skip
+    """`backward_block` of blocks first..last of so many images, each with its of_weight[k]."""
+    for k in range(first, last):
+        lo, hi = k * block, min((k + 1) * block, x.shape[0])
+        backward_block(lo, hi, x, g, y, which, mirrored, forth, back, of_x, of_weight[k])
