@@ -153,7 +153,7 @@ def main() -> int:
     print_machine("training", {
         "clock": "CPU time on one thread, else the clock's", "turns": turns, "steps": TIMES,
         "peers_environment": KEPT,
-        "our_threads": "own pool over fixed blocks, BLAS on one thread each",
+        "our_threads": "own pool and products, BLAS on one thread",
     })  # fmt: skip
     threads = [1] if options.quick else [int(t) for t in options.threads.split(",")]
     with tempfile.TemporaryDirectory() as folder, one_blas_thread(), kept_memory():

@@ -145,6 +145,10 @@ def test_shapes_that_do_not_fit_are_refused():
                 function(images, many, bias, where)
     with pytest.raises(ValueError, match="a gradient"):
         convolution_gradients(x[..., :2], x, weight, window)
+    y, which = kernels.convolve_pooled(x, weight, bias, window)
+    for seen in ({"y": y[1:], "which": which}, {"which": which[..., :1]}):
+        with pytest.raises(ValueError, match="a result of another shape"):
+            convolution_gradients(y, x, weight, window, **seen)
 
 
 def test_what_is_not_a_number_stays_in_sight():

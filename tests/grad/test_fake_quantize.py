@@ -30,6 +30,22 @@ def test_values_and_gradients_are_those_of_the_formulas(shape, channels):
     assert s.grad.shape == step.shape and np.allclose(s.grad, expected)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_float32_is_computed_in_float32(threads):
+    """Where quotients lie between two levels a wider type would round some the other way."""
+    step = np.asarray([0.1, 0.7, 0.3], np.float32)
+    x = (np.arange(-90_000, 90_000, dtype=np.float32) + np.float32(0.5)).reshape(3, -1)
+    x *= step[:, None]
+    v = x * (1 / step)[:, None]
+    level = np.clip(np.rint(v), -10_000, 80_000)
+    assert v.dtype == level.dtype == np.float32
+    out = kernels.fake_quantize(x, step, -10_000, 80_000, threads)
+    assert np.array_equal(out, level * step[:, None])
+    g, of_step = kernels.fake_quantize_gradients(x, x, step, -10_000, 80_000, threads)
+    assert np.array_equal(g, x * ((v >= -10_000) & (v <= 80_000)))
+    assert of_step.dtype == np.float32
+
+
 def test_the_gradient_of_x_is_that_of_clipping():
     x = RNG.normal(size=200)
     stand_in = np.clip(x, -1.0, 0.75)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from picojoule.errors import UsageError
+from picojoule.kernels import pool as threads_of
 from picojoule.kernels.pool import checked_threads, default_threads, over_blocks, shared
 
 
@@ -65,6 +67,35 @@ def test_every_task_is_done_once_however_it_is_met():
         over_blocks(7, 3, lambda a, b, done=done: done.append(a), block=1)
         assert sorted(done) == list(range(7))
         time.sleep(pause)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system has no such signals")
+def test_an_interrupt_waits_for_the_blocks_under_way_and_loses_no_helper():
+    """Helpers work on memory of their caller, which goes when the caller is left."""
+    main, begun, ended = threading.main_thread(), threading.Event(), []
+
+    def work(start, stop):
+        if threading.current_thread() is main:
+            assert begun.wait(10)
+            return
+        begun.set()
+        for _ in range(3):  # the caller waits by now; more than one may come
+            time.sleep(0.02)
+            signal.pthread_kill(main.ident, signal.SIGINT)
+        time.sleep(0.05)
+        ended.append(start)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        for k in range(1, 4):
+            begun.clear()
+            with pytest.raises(KeyboardInterrupt):
+                over_blocks(2, 2, work, block=1)
+            assert len(ended) == k
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(threads_of._HELPERS) == len(threads_of._IDLE)
+    assert over_blocks(4, 3, lambda a, b: a, block=1) == [0, 1, 2, 3]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

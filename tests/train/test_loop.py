@@ -29,6 +29,7 @@ def test_data_that_cannot_be_learned_is_refused(dense, data):
     assert "PJ702" in refused(dense, x, y.astype(float), TrainError)
     wrong = refused(dense, x, y, batch=0, seed=-1, lr=float("nan"))
     assert wrong.count("PJ806") == 3 and "seed=-1 is impossible" in wrong
+    assert refused(dense, x, y, batch="64", seed=1.5, lr=None).count("PJ806") == 3
     assert "[n, 12], got [96, 11]" in refused(dense, x[:, 1:], y)
 
 

@@ -188,6 +188,23 @@ def test_options_that_do_not_fit_are_refused_all_at_once():
     assert text.count("PJ806") == 4 and "'adamm'" in text and "patience=0" in text
 
 
+def test_what_is_of_another_kind_is_refused_too():
+    with pytest.raises(UsageError) as caught:
+        Options(optimizer=["adam"], surrogate="arctan", fixed="fc1.weight", threads=10**400)
+    text = str(caught.value)
+    assert text.count("PJ806") == 4
+    for says in ("optimizer=['adam']", "surrogate='arctan' is no", "try: fixed=('fc1.weight',)"):
+        assert says in text
+
+
+def test_options_that_json_has_no_word_for_are_kept_with_a_checkpoint(tmp_path, dense, data):
+    kept = options(tmp_path / "t.pjc", clip=float("inf"), fixed={"fc1.bias"}, penalties=[])
+    first = fit(dense, *data, epochs=3, options=kept, **MORE)
+    assert fit(dense, *data, epochs=3, options=kept, **MORE) == first
+    text = refused(tmp_path / "t.pjc", dense, data, options=replace(kept, clip=10.0))
+    assert text.count("PJ707") == 1 and "clip='inf', now 10.0" in text
+
+
 def test_numbers_out_of_range_are_refused_all_at_once():
     wrong = {
         "warmup": 1.5, "floor": -0.1, "weight_decay": -1.0, "smoothing": 2.0, "gain": 0.0,

@@ -1,4 +1,4 @@
-"""Rectification of large arrays, over fixed blocks of elements."""
+"""Rectification of large arrays, over blocks of elements."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 float32 without dilation or groups runs in tiles of vector registers (`convolution_tiles`); all
 else is one matrix product a tap, in numpy.  Weights are (out, channels // groups, kh, kw).
-Work is cut into fixed blocks of images, so bits do not depend on the number of threads.
+Sums over images go over blocks that depend on shapes only, so bits do not depend on the number
+of threads.
 """
 
 from __future__ import annotations
@@ -83,6 +84,8 @@ def convolution_gradients(
     halves = size if which is None else (size[0] // 2, size[1] // 2)
     if g.shape != (len(x), *halves, len(weight)):
         raise ValueError(f"a gradient {g.shape} of images {x.shape} through {window}")
+    if any(seen is not None and seen.shape != g.shape for seen in (y, which)):
+        raise ValueError(f"a result of another shape than its gradient, {g.shape}")
     if _tiles(x, window, groups) and _mirrors(window) and len(x):
         return _gradients_tiles(g, x, weight, window, (y, which), wants_x, threads)
     if which is not None:
@@ -165,7 +168,8 @@ def _gradients_tiles(
     of_weight = np.empty((-(-n // block), stored, pixel), np.float32)
     g, x = np.ascontiguousarray(g, np.float32), np.ascontiguousarray(x)
     y, which = g if seen[0] is None else seen[0], seen[1]
-    taps = np.empty((0, 0, 0, 0), np.int16) if which is None else which
+    none = np.empty((0, 0, 0, 0), np.int16)
+    taps = none if which is None else np.ascontiguousarray(which, np.int16)
     size = window.out_size(*x.shape[1:3])
     of_out = _geometry(window, forth, size, seen[0] is not None, which is not None)
     args = (block, x, g, y, taps, mirrored, of_out, _geometry(window, back), of_x, of_weight)

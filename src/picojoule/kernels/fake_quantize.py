@@ -52,25 +52,25 @@ def gradient_segment(x, g, inverse, low, high, of_x, sums):
 
 
 @jit
-def round_segments(first, last, size, x, steps, low, high, out):
+def round_segments(first, last, size, x, steps, inverses, low, high, out):
     """`round_segment` of segments first..last; x, out flat rows of `size`, steps (rows,)."""
     across = -(-size // SEGMENT)
     for k in range(first, last):
         row = k // across
         lo = row * size + k % across * SEGMENT
         hi = min(lo + SEGMENT, (row + 1) * size)
-        round_segment(x[lo:hi], steps[row], 1 / steps[row], low, high, out[lo:hi])
+        round_segment(x[lo:hi], steps[row], inverses[row], low, high, out[lo:hi])
 
 
 @jit
-def gradient_segments(first, last, size, x, g, steps, low, high, of_x, sums):
+def gradient_segments(first, last, size, x, g, inverses, low, high, of_x, sums):
     """`gradient_segment` of segments first..last; sums (segments, LANES)."""
     across = -(-size // SEGMENT)
     for k in range(first, last):
         row = k // across
         lo = row * size + k % across * SEGMENT
         hi = min(lo + SEGMENT, (row + 1) * size)
-        gradient_segment(x[lo:hi], g[lo:hi], 1 / steps[row], low, high, of_x[lo:hi], sums[k])
+        gradient_segment(x[lo:hi], g[lo:hi], inverses[row], low, high, of_x[lo:hi], sums[k])
 
 
 def _over_segments(x: Array, threads: int | None, work: Callable[[int, int], Any]) -> None:
@@ -87,7 +87,7 @@ def fake_quantize(x: Array, step: Array, low: int, high: int, threads: int | Non
     """
     rows, steps, bounds = _prepared(x, step, low, high)
     out = np.empty_like(rows)
-    args = (rows.shape[1], _flat(rows), steps, *bounds, _flat(out))
+    args = (rows.shape[1], _flat(rows), steps, 1 / steps, *bounds, _flat(out))
     _over_segments(rows, threads, lambda lo, hi: round_segments(lo, hi, *args))
     return out.reshape(x.shape)
 
@@ -99,7 +99,7 @@ def fake_quantize_gradients(
     rows, steps, bounds = _prepared(x, step, low, high)
     many, out = np.ascontiguousarray(g).reshape(rows.shape), np.empty_like(rows)
     sums = np.zeros((len(rows) * -(-rows.shape[1] // SEGMENT), LANES), rows.dtype)
-    args = (rows.shape[1], _flat(rows), _flat(many), steps, *bounds, _flat(out), sums)
+    args = (rows.shape[1], _flat(rows), _flat(many), 1 / steps, *bounds, _flat(out), sums)
     _over_segments(rows, threads, lambda lo, hi: gradient_segments(lo, hi, *args))
     of_step = sums.sum(1, dtype=np.float64).reshape(len(rows), -1).sum(1)
     return out.reshape(x.shape), of_step.reshape(np.shape(step)).astype(x.dtype)

@@ -1,4 +1,4 @@
-"""One pool of threads of our own: work over fixed blocks, whose cuts no thread count moves.
+"""One pool of threads of our own: work over blocks, whose cuts never move a bit of a result.
 
 A region of work in training lasts a tenth of a millisecond, and waking a sleeping thread half of
 that.  So a thread without work watches for some for a moment before it sleeps, and whoever
@@ -8,6 +8,7 @@ waits for it watches likewise.
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -32,7 +33,7 @@ class _Helper:
     def __init__(self) -> None:
         hand_over(np.zeros(1, np.int64), 0, np.zeros(1, np.int64))  # compiled by one thread,
         watch(np.ones(1, np.int64), 0)  # and before it is needed
-        self.tasks: SimpleQueue[tuple[int, Callable[[], None]]] = SimpleQueue()
+        self.tasks: SimpleQueue[tuple[int, Callable[[], None] | None]] = SimpleQueue()
         self.errors: SimpleQueue[BaseException | None] = SimpleQueue()
         self.posted, self.taken, self.ended = (np.zeros(1, np.int64) for _ in range(3))
         self.awake = False
@@ -57,6 +58,10 @@ class _Helper:
         self.ended[0] = self.posted[0]
         return None
 
+    def works(self) -> bool:
+        """Whether a task has begun that has not ended."""
+        return bool(self.taken[0] > self.ended[0])
+
     def _serve(self) -> None:
         while True:
             self.awake = watch(self.posted, self.ended[0])
@@ -64,12 +69,15 @@ class _Helper:
                 number, task = self.tasks.get(block=not self.awake)
             except Empty:  # withdrawn
                 continue
+            if task is None:  # retired
+                return
             self.awake = True
             self.taken[0] = number
             error = _error_of(task)
             del task
+            self.ended[0] = number  # first: who has the error may post, and withdraw, the next
             self.errors.put(error)
-            self.ended[0] = number
+            del error
 
 
 def _error_of(task: Callable[[], None]) -> BaseException | None:
@@ -157,9 +165,32 @@ def over_blocks(
 
 
 def _share(drain: Callable[[], None], todo: deque[Any], count: int) -> None:
-    helpers = [helper for helper in (_claimed() for _ in range(count)) if helper]
-    for helper in helpers:
-        helper.post(drain)
+    helpers: list[_Helper] = []
+    try:
+        _post(drain, count, helpers)
+        errors = _drained(drain, todo, helpers)
+    except BaseException:
+        todo.clear()
+        _retire(helpers)
+        raise
+    for error in filter(None, errors):
+        raise error
+
+
+def _post(task: Callable[[], None], count: int, helpers: list[_Helper]) -> None:
+    """Have a task done by at most `count` helpers, which are added to the list."""
+    for _ in range(count):
+        helper = _claimed()
+        if helper is None:
+            return
+        helpers.append(helper)
+        helper.post(task)
+
+
+def _drained(
+    drain: Callable[[], None], todo: deque[Any], helpers: list[_Helper]
+) -> list[BaseException | None]:
+    """Work too, then wait for the helpers: what they raised.  Leaves the list empty."""
     try:
         drain()
     except BaseException:
@@ -167,6 +198,25 @@ def _share(drain: Callable[[], None], todo: deque[Any], count: int) -> None:
         raise
     finally:
         errors = [helper.wait() for helper in helpers]
-        _IDLE.extend(helpers)
-    for error in filter(None, errors):
-        raise error
+        idle = helpers.copy()
+        helpers.clear()
+        _IDLE.extend(idle)
+    return errors
+
+
+def _retire(helpers: list[_Helper]) -> None:
+    """Give up helpers whose caller was interrupted while it posted or waited.
+
+    Whatever else interrupts, none works on memory of the caller any more: what is still to do
+    is empty.
+    """
+    while True:
+        try:
+            while any(helper.works() for helper in helpers):
+                time.sleep(1e-4)
+            break
+        except KeyboardInterrupt:
+            continue
+    for helper in helpers:
+        _HELPERS.remove(helper)
+        helper.tasks.put((0, None))

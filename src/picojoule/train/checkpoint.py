@@ -86,15 +86,19 @@ def _same_at_any_length(options: Options) -> bool:
 
 
 def _told(value: Any) -> Any:
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return [_told(each) for each in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
     if isinstance(value, Graph):
         return value.digest[:20]
     if is_dataclass(value) and not callable(value):
         return [_told(getattr(value, f.name)) for f in fields(value)]
     if callable(value):
         return getattr(value, "__qualname__", type(value).__qualname__)
-    return value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    endless = isinstance(value, float) and not np.isfinite(value)  # which JSON has no word for
+    return repr(value) if endless else value
 
 
 def save(state: State, done: Progressed, settings: dict[str, Any], path: str | Path) -> None:

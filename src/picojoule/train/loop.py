@@ -24,7 +24,7 @@ from picojoule.train.batches import Batch, Batches, Stream, batches
 from picojoule.train.checkpoint import Best, Progressed, resume, save, settings_of
 from picojoule.train.evaluate import accuracy, finite_faults
 from picojoule.train.model import Model, forward_pass
-from picojoule.train.options import Epoch, Options, Progress
+from picojoule.train.options import COUNT, FACTOR, FROM_0, Epoch, Options, Progress
 from picojoule.train.state import State, advance, start, stored_gradient
 
 Array = np.ndarray
@@ -86,10 +86,11 @@ def fit(
 
 def _check_numbers(epochs: int, batch: int, lr: float, seed: int) -> None:
     faults = [
-        Fault("PJ806", f"{name}={value} is impossible", fix=f"{name} of at least {least}")
-        for name, value, least in (
-            ("epochs", epochs, 0), ("batch", batch, 1), ("lr", lr, 0), ("seed", seed, 0))
-        if not value >= least
+        Fault("PJ806", f"{name}={value!r} is impossible", fix=f"{name}: {room}")
+        for name, value, room in (
+            ("epochs", epochs, FROM_0), ("batch", batch, COUNT), ("lr", lr, FACTOR),
+            ("seed", seed, FROM_0))
+        if not room.holds(value)
     ]  # fmt: skip
     if faults:
         raise UsageError(faults)

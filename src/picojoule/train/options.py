@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from operator import attrgetter
@@ -46,7 +46,7 @@ class Range:
         if given is None:
             return self.absent
         number = isinstance(given, Integral if self.whole else Real)
-        return number and self.low <= float(given) <= self.high  # type: ignore[arg-type]
+        return number and self.low <= given <= self.high  # type: ignore[operator]
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
@@ -55,7 +55,7 @@ class Range:
 
 
 PART, FACTOR, COUNT = Range(0.0, 1.0), Range(0.0), Range(1, whole=True)
-POSITIVE = Range(1 / MOST)
+POSITIVE, FROM_0 = Range(1 / MOST), Range(0, whole=True)
 RANGES = {
     "warmup": PART, "floor": PART, "weight_decay": FACTOR, "smoothing": PART, "gain": POSITIVE,
     "average": Range(0.0, 0.999999), "clip": Range(1 / MOST, np.inf), "neuron_lr": FACTOR,
@@ -165,14 +165,25 @@ class Options:
             for what, given, known in (
                 ("optimizer", self.optimizer, OPTIMIZERS), ("schedule", self.schedule, SCHEDULES),
                 ("gradient", self.gradient, GRADIENTS))
-            if given not in known
+            if given not in tuple(known)
         ]  # fmt: skip
+        faults += [*self._misshapen()]
         faults += [
             Fault("PJ806", f"{name}={given!r} is impossible", fix=f"{name}: {room}")
-            for name, room in RANGES.items() if not room.holds(given := attrgetter(name)(self))
+            for name, room in RANGES.items()
+            if not name.startswith("surrogate.") or isinstance(self.surrogate, Surrogate)
+            if not room.holds(given := attrgetter(name)(self))
         ]  # fmt: skip
         if self.resume and self.checkpoint is None:
             faults.append(Fault("PJ806", "resume=True without a checkpoint to go on from",
                                 fix="checkpoint='training.pjc'"))  # fmt: skip
         if faults:
             raise UsageError(faults)
+
+    def _misshapen(self) -> Iterator[Fault]:
+        if not isinstance(self.surrogate, Surrogate):
+            yield Fault("PJ806", f"surrogate={self.surrogate!r} is no Surrogate",
+                        fix="surrogate=Surrogate(kind, sharpness)")  # fmt: skip
+        if isinstance(self.fixed, str):
+            yield Fault("PJ806", f"fixed={self.fixed!r} is one text, not names of parameters",
+                        fix=f"fixed=({self.fixed!r},)")  # fmt: skip
