@@ -12,7 +12,13 @@ import pytest
 
 from picojoule.errors import UsageError
 from picojoule.kernels import pool as threads_of
-from picojoule.kernels.pool import checked_threads, default_threads, over_blocks, shared
+from picojoule.kernels.pool import (
+    checked_threads,
+    default_threads,
+    over_blocks,
+    shared,
+    usual_threads,
+)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5, 100])
@@ -111,3 +117,21 @@ def test_cuts_for_what_does_not_depend_on_them():
     assert shared(100, 2) == 25
     assert shared(100, 2, least=60) == 60
     assert shared(0, 4) == 1
+
+
+def test_a_usual_number_of_threads():
+    before = default_threads()
+    with usual_threads(3), usual_threads(None):
+        assert checked_threads(None) == 3 and checked_threads(2) == 2
+        with usual_threads(1):
+            assert default_threads() == 1
+    assert default_threads() == before
+
+
+def test_without_more_threads_the_caller_does_it_all(monkeypatch):
+    def refused(*args, **kwargs):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads_of, "_IDLE", [])
+    monkeypatch.setattr(threads_of, "Thread", refused)
+    assert over_blocks(3, 3, lambda a, b: a, block=1) == [0, 1, 2]

@@ -33,6 +33,11 @@ def test_data_that_cannot_be_learned_is_refused(dense, data):
     assert "[n, 12], got [96, 11]" in refused(dense, x[:, 1:], y)
 
 
+def test_fixed_names_must_be_parameters(dense, data):
+    text = refused(dense, *data, options=Options(fixed=("fc1.weight", "fc9.weight")))
+    assert "PJ806" in text and "fc9.weight" in text and "fc2.weight" in text
+
+
 def test_a_loss_that_is_not_finite_names_step_and_layer(dense, data):
     x, y = data
     broken = dense.params["fc2.weight"].copy()

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -103,19 +105,41 @@ if hasattr(os, "register_at_fork"):
 
 
 def _claimed() -> _Helper | None:
-    """A helper for this caller alone; None if all are taken."""
+    """A helper for this caller alone; None if there is none to be had."""
     try:
         return _IDLE.pop()
     except IndexError:
         if len(_HELPERS) >= MOST:
             return None
-    helper = _Helper()
+    try:
+        helper = _Helper()
+    except RuntimeError:  # the system gives no more threads
+        return None
     _HELPERS.append(helper)
     return helper
 
 
+_USUAL: ContextVar[int | None] = ContextVar("usual", default=None)
+
+
+@contextmanager
+def usual_threads(threads: int | None) -> Iterator[None]:
+    """Let so many threads be the default within; None changes nothing.  Raises UsageError PJ806."""
+    token = _USUAL.set(_USUAL.get() if threads is None else checked_threads(threads))
+    try:
+        yield
+    finally:
+        _USUAL.reset(token)
+
+
 def default_threads() -> int:
-    """Threads to use: PICOJOULE_THREADS, or one a core.  Raises UsageError PJ806."""
+    """Threads to use: `usual_threads`, PICOJOULE_THREADS, or one a core.
+
+    Raises UsageError PJ806.
+    """
+    usual = _USUAL.get()
+    if usual is not None:
+        return usual
     text = os.environ.get("PICOJOULE_THREADS", "")
     if not text:
         return os.cpu_count() or 1

@@ -19,6 +19,7 @@ from picojoule.grad.tape import Tensor, backward
 from picojoule.graph import Graph
 from picojoule.kernels.blas import one_blas_thread
 from picojoule.kernels.memory import kept_memory
+from picojoule.kernels.pool import usual_threads
 from picojoule.passes import PicojouleWarning
 from picojoule.train.batches import Batch, Batches, Stream, batches
 from picojoule.train.checkpoint import Best, Progressed, resume, save, settings_of
@@ -71,7 +72,7 @@ def fit(
     if options.resume and options.checkpoint is not None:
         done = resume(state, settings, Path(options.checkpoint))
     try:
-        with one_blas_thread(), kept_memory():
+        with one_blas_thread(), kept_memory(), usual_threads(options.threads):
             for told in _epochs(state, done, plan):
                 if callback is not None:
                     callback(told)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from picojoule.errors import Fault, TrainError
+from picojoule.errors import Fault, TrainError, UsageError
 from picojoule.grad.optimize import OPTIMIZERS, Layout, Optimizer, follow, layout_of
 from picojoule.grad.tape import Tensor
 from picojoule.graph import Graph
@@ -74,6 +74,12 @@ def start(graph: Graph, options: Options) -> State:
         raise TrainError(Fault(
             "PJ704", f"{graph.name!r} is frozen: its integers have no real parameters left",
             fix="fine-tune the float network that it came from",
+        ))  # fmt: skip
+    unknown = [name for name in options.fixed if name not in graph.params]
+    if unknown:
+        raise UsageError(Fault(
+            "PJ806", f"fixed={unknown} are no parameters of {graph.name!r}",
+            fix=f"some of {', '.join(sorted(graph.params))}",
         ))  # fmt: skip
     model = prepare(graph, options.surrogate, options.threads, options.gradient)
     biases = neuron_biases(graph)
