@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 TURNS = 5
+SETTLE = 0.02  # seconds; GNU's OpenMP lets threads spin for some milliseconds, ours for 0.2
 
 
 def cpu_seconds(work: Callable[[], Any]) -> float:
@@ -24,8 +25,14 @@ def cpu_seconds(work: Callable[[], Any]) -> float:
 def in_turn(
     ours: Callable[[], float], theirs: Callable[[], float], turns: int = TURNS
 ) -> list[tuple[float, float]]:
-    """(our seconds, the peer's seconds) of each turn, one directly after the other."""
-    return [(ours(), theirs()) for _ in range(turns)]
+    """(our seconds, the peer's seconds) of each turn, one soon after the other."""
+    return [(settled(ours), settled(theirs)) for _ in range(turns)]
+
+
+def settled(measured: Callable[[], float]) -> float:
+    """`measured()`, once idle threads of the other side have stopped to look for work."""
+    time.sleep(SETTLE)
+    return measured()
 
 
 def print_line(head: Mapping[str, Any], times: list[tuple[float, float]], rest: Any = None) -> None:
