@@ -85,6 +85,7 @@ def check(
         network, target, bits=bits, activation_bits=activation_bits, weights=weights,
         activations=activations,
     )  # fmt: skip
+    faults += passes.stored_bits_faults(network, bits, weights, activations)
     return Findings(tuple(faults), network.name, target.name)
 
 

@@ -116,6 +116,8 @@ def test_a_block_with_two_exponents_is_no_block():
     assert form.strays(row) == 1
     row[0, 2], row[0, 35] = 0, 5  # 2 significant bits
     assert form.strays(row) == 1
+    assert form.strays(np.array(5)) == 1 and form.strays(np.array(6)) == 0
+    assert [form.strays(np.zeros(shape, int)) for shape in [(0,), (0, 3), (3, 0)]] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("kind", FLOATS)

@@ -237,3 +237,10 @@ def test_formats_are_part_of_the_machine():
     plain = parse(GOOD.encode(), "toy.yaml")
     assert more.weight_formats == ("e4m3",) and plain.weight_formats == ()
     assert more.machine_digest != plain.machine_digest
+
+
+@pytest.mark.parametrize("bits", [0, -1, 64, 2**40])
+def test_accumulators_are_as_wide_as_the_simulator_s_at_most(bits):
+    line = f"        accumulator_bits: {{value: {bits}, source: paper, confidence: assumed}}\n"
+    ((code, _, what),) = faults_of(edited(("      limits:\n", f"      limits:\n{line}")))
+    assert code == "PJ102" and what.endswith(f"accumulator_bits must lie in 1..63, got {bits}")

@@ -1,5 +1,7 @@
 """Floating-point and block formats: gradients, and programs that compute what was trained."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -12,6 +14,7 @@ from picojoule.fixed.format import FLOATS, Format, float_format
 from picojoule.grad.tape import Tensor, backward
 from picojoule.graph import Derivation
 from picojoule.graph.derive_methods import exact_levels, float_levels
+from picojoule.graph.ops import Dense, IntAveragePool
 from picojoule.kernels import tensor as kernels
 from picojoule.passes import check, compile_graph, freeze, lower, quantize
 from picojoule.passes.search_steps import float_options, float_steps
@@ -254,6 +257,8 @@ def test_a_machine_without_the_format_refuses(trained, machine, array, digits):
             refused()
     with pytest.raises(CheckError, match=r"PJ806.*8 weight bits.*which has 4"):
         quantize(trained["dense"], machine, x, bits=8, weights="mxfp4")
+    with pytest.raises(CheckError, match=r"PJ209  weights='binary' are stored in 2 bits.*offers 8"):
+        finetune(trained["dense"], machine, x, y, bits=None, epochs=1, weights="binary")
     with pytest.raises(CheckError, match=r"PJ215  activations in 'e4m3'.*integers alone"):
         finetune(trained["dense"], array, x, y, bits=None, epochs=1, activations="e4m3")
     (fault,) = check(trained["dense"], machine, activations="mxfp4")
@@ -262,6 +267,65 @@ def test_a_machine_without_the_format_refuses(trained, machine, array, digits):
     assert fault.code == "PJ215" and "mxint8" in fault.fix
     with pytest.raises(UsageError, match=r"PJ806.*'fp8'.*\n.*e4m3"):
         methods.use(start_quantized(trained["dense"], machine, x, bits=8), weights="fp8")
+
+
+@pytest.mark.parametrize(("kind", "edges"), [("mxfp4", None), (None, "e4m3")])
+def test_a_machine_without_the_format_refuses_what_was_quantized(
+    trained, machine, array, digits, kind, edges
+):
+    """Frozen, and as weights pinned in a network of reals."""
+    frozen = freeze(quantize(trained["conv"], machine, digits[0][0], weights=kind,
+                             activations=edges))  # fmt: skip
+    what = "weights in 'mxfp4'" if kind else "activations in 'e4m3'"
+    for refused in (
+        lambda: compile_graph(frozen, array),
+        lambda: pj.evaluate(frozen, array, digits[1]),
+    ):
+        with pytest.raises(CheckError, match=f"PJ215  node 'conv1' has {what}; 'systolic_int8'"):
+            refused()
+    assert not check(frozen, machine)
+    found = pj.check(frozen, machine, weights="e4m3")  # as `compile` says
+    assert [f.code for f in found] == ["PJ806"]
+    if kind:
+        weight = frozen.pinned[frozen["conv1"].op.weight]
+        real = trained["dense"]
+        name = real[real.names(Dense)[0]].op.weight
+        blank = replace(weight, values=np.zeros(real.value(name).shape, np.int64), scale=None)
+        held = replace(real, params={n: v for n, v in real.params.items() if n != name},
+                       pinned={**real.pinned, name: blank})  # fmt: skip
+        assert "PJ215" in [f.code for f in check(held, array)] and not check(held, machine)
+
+
+def test_bounds_of_sums_do_not_wrap(machine):
+    """E5M2 in blocks, all as large as they can be, times E4M3: 2**63 is passed at 1,500 inputs."""
+    encoder = Encoder(kind="affine", shape=(2000,), step=1 / 127)
+    layers = [nn.Dense(2000), nn.Relu(), nn.Dense(2)]
+    net = nn.sequential(layers, encoder=encoder, readout=Readout(), seed=1)
+    frozen = freeze(quantize(net, machine, RNG.random((4, 2000)), weights="e5m2",
+                             activations="e4m3"))  # fmt: skip
+    lower(frozen, machine)
+    op, form = frozen["fc2"].op, float_format("mxfp8_e5m2")
+    full = replace(frozen.pinned[op.weight], values=np.full((2, 2000), form.high), format=form)
+    wide = frozen.swap("fc2", replace(op, weight_kind="mxfp8_e5m2"))
+    with pytest.raises(CheckError, match=r"PJ210.*could reach 13792273858822144000;"):
+        lower(replace(wide, pinned={**wide.pinned, op.weight: full}), machine)
+
+
+def test_fields_that_contradict_a_format_are_refused(trained, machine, digits):
+    frozen = freeze(quantize(trained["conv"], machine, digits[0][0], weights="mxfp4",
+                             activations="e4m3"))  # fmt: skip
+    op = frozen["conv1"].op
+    for wrong, told in (
+        ({"weight_bits": 8}, "weights in mxfp4 have no 8 bits"),
+        ({"high": 2**20}, "results in e4m3 lie in -229376..229376, not 0..1048576"),
+        ({"result_kind": "mxfp4"}, "results cannot be 'mxfp4'"),
+    ):
+        assert told in "".join(replace(op, **wrong).complaints())
+    pool = IntAveragePool(multiplier="m", exponent="e", step_in="a", step_out="b", kernel=(2, 2),
+                          result_kind="fp8")  # fmt: skip
+    assert "results cannot be 'fp8'" in "".join(pool.complaints())
+    with pytest.raises(UsageError, match=r"PJ806  weights=\['mxfp4'\]"):
+        finetune(trained["dense"], machine, *digits[0], bits=None, epochs=0, weights=["mxfp4"])
 
 
 def test_memory_counts_the_bits_of_the_format(trained, machine, digits):

@@ -88,6 +88,7 @@ class Format:
 
     def strays(self, values: np.ndarray) -> int:
         """How many of some integers (rows, ...) no number of the format stands for."""
+        values = np.atleast_1d(values)
         outside = (values < self.low) | (values > self.high)
         if not self.kind or not values.size or outside.any():
             return int(np.count_nonzero(outside))

@@ -183,7 +183,7 @@ def _pin_faults(name: str, pin: Pinned) -> Iterator[Fault]:
                 f" {pin.format.low}..{pin.format.high}"
             )
             yield Fault("PJ405", what)
-        elif strays := pin.format.strays(pin.values):
+        elif pin.format.kind and (strays := pin.format.strays(pin.values)):
             what = f"{strays} values of pinned {name!r} are no numbers of {pin.format}"
             yield Fault("PJ405", what)
     if pin.scale and not (pin.scale.step and np.all(np.isfinite(pin.scale.step))):

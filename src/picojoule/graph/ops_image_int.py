@@ -39,13 +39,25 @@ def result_fraction(op: Any) -> int:
     return FLOATS[op.result_kind].fraction if op.result_kind else 0
 
 
+def result_complaints(op: Any) -> list[str]:
+    """What is wrong with the format of results of an integer layer or pool."""
+    if op.result_kind is None:
+        return []
+    if op.result_kind not in RESULT_KINDS:
+        return [f"results cannot be {op.result_kind!r}; known: {', '.join(RESULT_KINDS)}"]
+    form = float_format(op.result_kind)
+    if form.low <= op.low and op.high <= form.high:
+        return []
+    return [f"results in {form} lie in {form.low}..{form.high}, not {op.low}..{op.high}"]
+
+
 def float_complaints(op: Any) -> list[str]:
-    """What is wrong with the format of weights and the shift of sums of an integer layer."""
-    found = []
+    """What is wrong with the formats and the shift of sums of an integer layer."""
+    found = result_complaints(op)
     if op.weight_kind is not None and op.weight_kind not in FLOATS:
         found.append(f"no such format: {op.weight_kind!r}; known: {', '.join(FLOATS)}")
-    if op.result_kind not in (None, *RESULT_KINDS):
-        found.append(f"results cannot be {op.result_kind!r}; known: {', '.join(RESULT_KINDS)}")
+    elif weight_form(op).bits != op.weight_bits:
+        found.append(f"weights in {op.weight_kind} have no {op.weight_bits} bits")
     if not 0 <= (op.shift or 0) <= SHIFT_MAX:
         found.append(f"shift must lie in 0..{SHIFT_MAX}, got {op.shift}")
     return found
@@ -169,7 +181,8 @@ class IntAveragePool:
 
     def complaints(self) -> list[str]:
         found = pool_complaints(self.kernel, self.stride, self.padding)
-        return found + clamp_complaints(self.low, self.high, self.profile)
+        found += clamp_complaints(self.low, self.high, self.profile)
+        return found + result_complaints(self)
 
 
 @dataclass(frozen=True, kw_only=True)

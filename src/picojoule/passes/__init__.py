@@ -1,5 +1,6 @@
 """Passes: from a network to a Program, one step a file; each says what it leaves true."""
 
+from picojoule.passes.bits import stored_bits_faults
 from picojoule.passes.canonicalise import canonicalise
 from picojoule.passes.check import check
 from picojoule.passes.compile import compile_graph
@@ -21,6 +22,7 @@ __all__ = [
     "lower",
     "quantize",
     "schedule_delays",
+    "stored_bits_faults",
     "stretched_loops",
     "utilisation",
 ]

@@ -83,17 +83,39 @@ def stored_bits_faults(
     return [Fault("PJ806", what, fix="give the float network, or leave the bits out")]
 
 
+def stored_format_faults(graph: Graph, target: Target) -> list[Fault]:
+    """PJ215 for each node that has weights or results in a format that the target lacks."""
+    found = list[Fault]()
+    for node in graph.nodes:
+        pin = graph.pinned.get(getattr(node.op, "weight", ""))
+        weight = getattr(node.op, "weight_kind", None) or (pin.format.kind if pin else "")
+        result = getattr(node.op, "result_kind", None)
+        for what, kind in (("weight", weight), ("activation", result)):
+            if kind and kind not in _offered(target, what):
+                told = f"node {node.name!r} has {what}s in {kind!r}"
+                found.append(_format_fault(target, what, told))
+    return found
+
+
+def _offered(target: Target, what: str) -> tuple[str, ...]:
+    return {"weight": target.weight_formats, "activation": target.activation_formats}[what]
+
+
+def _format_fault(target: Target, what: str, told: str) -> Fault:
+    offered = _offered(target, what)
+    listed = ", ".join(offered)
+    return Fault(
+        "PJ215", f"{told}; {target.name!r} offers {listed or 'integers alone'}",
+        where=target.where(f"core.{what}_formats"),
+        fix=f"one of {listed}" if offered else "a machine with that format, such as 'fp8_mx'",
+    )  # fmt: skip
+
+
 def _kind_faults(target: Target, what: str, bits: int | None, kind: str | None) -> Iterator[Fault]:
     if kind is None:
         return
-    offered = {"weight": target.weight_formats, "activation": target.activation_formats}[what]
-    if kind not in offered:
-        listed = ", ".join(offered)
-        yield Fault(
-            "PJ215", f"{what}s in {kind!r} asked for; {target.name!r} offers"
-            f" {listed or 'integers alone'}", where=target.where(f"core.{what}_formats"),
-            fix=f"one of {listed}" if offered else "a machine with that format, such as 'fp8_mx'",
-        )  # fmt: skip
+    if kind not in _offered(target, what):
+        yield _format_fault(target, what, f"{what}s in {kind!r} asked for")
     elif bits not in (None, FLOATS[kind].bits):
         told = f"{bits} {what} bits asked for, and {what}s in {kind!r}, which has"
         yield Fault("PJ806", f"{told} {FLOATS[kind].bits}", fix="leave the bits out")

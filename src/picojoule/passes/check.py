@@ -22,7 +22,7 @@ from picojoule.graph.ops import (
     IntCuba,
     IntNeuron,
 )
-from picojoule.passes.bits import Bits, bits_faults, choose_bits
+from picojoule.passes.bits import Bits, bits_faults, choose_bits, stored_format_faults
 from picojoule.passes.freeze import register_range
 from picojoule.passes.lower_tensor import overflow_faults
 from picojoule.passes.move_bias import move_bias
@@ -59,7 +59,7 @@ def check(
     unsupported = support_faults(graph, target)
     if unsupported:
         return faults + unsupported
-    faults += _profile_faults(graph, target)
+    faults += [*_profile_faults(graph, target), *stored_format_faults(graph, target)]
     chosen = choose_bits(target, *((None,) * 4 if faults else asked))
     judge = _spiking_faults if target.kind == "spiking" else _tensor_faults
     return faults + judge(graph, target, chosen)

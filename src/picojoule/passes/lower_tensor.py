@@ -87,7 +87,8 @@ def _overflow(graph: Graph, name: str, exact: int) -> list[Fault]:
     assert isinstance(op, IntDense | IntConv2d)
     largest = max(source.high - op.zero_in, op.zero_in - source.low)
     weight = np.abs(np.asarray(graph.value(op.weight), np.int64)).reshape(op.features, -1)
-    sums, bias = largest * weight.sum(1), np.abs(graph.value(op.bias))
+    # in Python's integers: the bound may exceed 64 bits where the sums of a machine may not
+    sums, bias = largest * weight.sum(1).astype(object), np.abs(graph.value(op.bias))
     if not op.shift:
         return _too_large(name, int((sums + bias).max()) << _left_shift(graph, op))
     left = ((sums >> op.shift) + 1 + bias) << _left_shift(graph, op)

@@ -79,7 +79,7 @@ def content_faults(program: Program) -> Iterator[str]:
         outside = _outside(array, form.low, form.high)
         if outside:
             yield f"constant {name!r} holds {outside}, {form} holds {form.low}..{form.high}"
-        elif strays := form.strays(array):
+        elif form.kind and (strays := form.strays(array)):
             yield f"{strays} values of constant {name!r} are no numbers of {form}"
     for index, instruction in enumerate(program.instructions):
         named = f"instruction {index} ({instruction.op!r} on core {instruction.core}): "

@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError
 from picojoule import units
 from picojoule.fixed.format import FLOATS
 
+SUM_BITS_MAX = 63  # the simulator holds exact sums, and half of a shift, in 64 bits
 PRICED, EXCLUDED = "<priced>", "<excluded>"  # tags that no field of a file can have
 
 
@@ -235,6 +236,9 @@ class CoreSpec(Record):
         missing = {"weight_bits", "activation_bits"} - set(self.choices)
         if missing:
             raise _fault(f"choices lack {', '.join(sorted(missing))}")
+        sums = self.limits.get("accumulator_bits")
+        if sums is not None and not 1 <= sums.value <= SUM_BITS_MAX:
+            raise _fault(f"accumulator_bits must lie in 1..{SUM_BITS_MAX}, got {sums.value}")
         return self
 
 

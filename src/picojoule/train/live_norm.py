@@ -95,10 +95,8 @@ def _sums(op: Any, step_in: Array, step_w: Array, x: Array, weight: Array) -> tu
     unit, shift = step_in * step_w * sum_unit(op), op.shift or 0
     factor = np.broadcast_to(unit, (len(weight),)).astype(np.float32)
     if isinstance(op, IntDense):
-        return int_matmul(x, weight, none, op.zero_in, shift=shift, threads=None) * factor, (
-            x,
-            weight,
-        )
+        acc = int_matmul(x, weight, none, op.zero_in, shift=shift, threads=None)
+        return acc * factor, (x, weight)
     wide = shifted(x, op.zero_in, carrier_of(reach(x, op.zero_in), weight, none))
     acc = conv_int(wide, weight, none, _window(op), op.groups, shift=shift)
     return acc.astype(np.float32) * factor, (wide, weight)
@@ -134,7 +132,7 @@ def _unfolded_vjp(factor: Any, g: Array) -> Grads:
 
 def _rounded(op: Any, x: Array, *edge: Array) -> tuple[Array, Any]:
     level = np.rint(x / np.float32(edge[0])) + np.float32(op.zero)
-    out = np.clip(level, op.low, op.high).astype(narrow(op))
+    out = np.clip(level, op.low, op.high).astype(narrow(op), order="C")
     if op.result_kind:
         significant_rows(out.reshape(-1, out.shape[-1]), result_fraction(op))
     return out, (edge, out, x)  # a pool behind it finds x at the place of accumulators

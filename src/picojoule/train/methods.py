@@ -16,11 +16,13 @@ from picojoule.errors import Fault, UsageError
 from picojoule.fixed.format import FLOATS
 from picojoule.graph import Derivation, Graph
 from picojoule.graph.ops import IntConv2d, IntDense
+from picojoule.target import Target
 from picojoule.train.learned_edges import offset_name
 
 Array = np.ndarray
 TERNARY_SHARE = 0.7  # Li, Zhang, Liu 2016: 0.7 is near the optimum for normal weights
 WEIGHTS = ("lsq", "tqt", "dorefa", "ternary", "binary")
+FEW, FEW_BITS = ("ternary", "binary"), 2  # methods with so few levels, and bits that hold them
 ACTIVATIONS = ("lsq", "lsq+", "tqt", "pact")
 FIXES = {
     "weights": f"one of these, or for fine-tuning a format of the machine: {', '.join(FLOATS)}",
@@ -85,6 +87,17 @@ def use(graph: Graph, *, weights: str = "lsq", activations: str = "lsq") -> Grap
     return graph
 
 
+def storage_faults(target: Target, weights: str) -> list[Fault]:
+    """PJ209 where a method for weights needs bits that a tensor machine does not offer."""
+    offered = target.weight_bits
+    if weights not in FEW or target.kind != "tensor" or FEW_BITS in offered:
+        return []
+    what = f"weights={weights!r} are stored in {FEW_BITS} bits; {target.name!r} offers"
+    return [Fault("PJ209", f"{what} {', '.join(map(str, offered))}",
+                  where=target.where("core.choices.weight_bits"),
+                  fix="another method, or a machine with such bits")]  # fmt: skip
+
+
 def _with_weights(graph: Graph, layer: Layer, method: str) -> Graph:
     if method == "tqt":
         return _free_step(graph, layer.step)
@@ -93,7 +106,7 @@ def _with_weights(graph: Graph, layer: Layer, method: str) -> Graph:
         step = np.full(np.shape(graph.value(layer.step)), max(squeezed, 2.0**-20) / layer.high)
         made = Derivation("tanh_levels", (layer.real, layer.step), (("high", layer.high),))
         return graph.with_params({layer.step: step}).with_derived({layer.levels: made})
-    if method not in ("ternary", "binary"):
+    if method not in FEW:
         return graph
     rows = (("rows", int(layer.rows)),)
     share = (("share", TERNARY_SHARE),) if method == "ternary" else ()
@@ -102,7 +115,7 @@ def _with_weights(graph: Graph, layer: Layer, method: str) -> Graph:
         layer.step: Derivation(f"{method}_step", (layer.real,), (*share, *rows)),
         layer.levels: Derivation(method, inputs, (*share, *rows) if share else ()),
     })  # fmt: skip
-    return graph.swap(layer.name, replace(graph[layer.name].op, weight_bits=2))
+    return graph.swap(layer.name, replace(graph[layer.name].op, weight_bits=FEW_BITS))
 
 
 def _activation_steps(graph: Graph) -> list[str]:

@@ -46,12 +46,13 @@ def finetune(
     y = np.asarray(y)
     check_data(graph, x, y)
     x = samples_of(graph, x)
-    form, weights = (weights, "lsq") if weights in FLOATS else (None, weights)
-    edges, activations = (activations, "lsq") if activations in FLOATS else (None, activations)
+    known = tuple(FLOATS)
+    form, weights = (weights, "lsq") if weights in known else (None, weights)
+    edges, activations = (activations, "lsq") if activations in known else (None, activations)
     asked: dict[str, Any] = {
         "bits": bits, "activation_bits": activation_bits, "weights": form, "activations": edges,
     }  # fmt: skip
-    faults = check(graph, target, **asked)
+    faults = check(graph, target, **asked) + methods.storage_faults(target, weights)
     if faults:
         raise CheckError(faults)
     live = start_quantized(graph, target, x, **asked)
