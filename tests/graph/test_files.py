@@ -11,7 +11,7 @@ from picojoule.graph.files import load, save
 @pytest.mark.parametrize("build", BUILDERS)
 def test_round_trip(build, tmp_path):
     graph = build(3)
-    save(graph, tmp_path / "g.pjg")
+    graph.save(tmp_path / "g.pjg")
     assert load(tmp_path / "g.pjg") == graph
 
 

@@ -296,6 +296,14 @@ def test_a_machine_without_the_format_refuses_what_was_quantized(
         assert "PJ215" in [f.code for f in check(held, array)] and not check(held, machine)
 
 
+def test_a_machine_without_the_bits_refuses_what_was_quantized(trained, machine, array, digits):
+    frozen = freeze(quantize(trained["conv"], array, digits[0][0], bits=4))
+    assert not check(frozen, array)
+    faults = check(frozen, machine)
+    assert {f.code for f in faults} == {"PJ209"} and len(faults) == 3
+    assert "node 'conv1' has 4 weight bits; 'fp8_mx' offers 8" in str(faults[0])
+
+
 def test_bounds_of_sums_do_not_wrap(machine):
     """E5M2 in blocks, all as large as they can be, times E4M3: 2**63 is passed at 1,500 inputs."""
     encoder = Encoder(kind="affine", shape=(2000,), step=1 / 127)

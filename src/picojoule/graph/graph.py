@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,12 @@ class Graph:
     def add(self, *nodes: Node) -> Graph:
         """The same graph with more nodes."""
         return replace(self, nodes=self.nodes + nodes)
+
+    def save(self, path: str | Path) -> None:
+        """Write it to one file (`*.pjg`), which `picojoule.load` reads; see `graph.files.save`."""
+        from picojoule.graph import files  # it needs this module
+
+        files.save(self, path)
 
     def with_params(self, params: Mapping[str, np.ndarray]) -> Graph:
         """The same graph with some parameters replaced or added."""

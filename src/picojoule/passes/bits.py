@@ -61,7 +61,7 @@ def bits_faults(
     kinds = (("weight", bits, weights), ("activation", activation_bits, activations))
     found = [f for what, count, kind in kinds for f in _kind_faults(target, what, count, kind)]
     return found + [
-        _fault(target, field, count, usable)
+        _fault(target, field, f"{count} {field.replace('_', ' ')} asked for", usable)
         for field, count, offered in asked
         if count is not None
         and count not in (usable := [b for b in sorted(offered) if _usable(field, b)])
@@ -84,7 +84,10 @@ def stored_bits_faults(
 
 
 def stored_format_faults(graph: Graph, target: Target) -> list[Fault]:
-    """PJ215 for each node that has weights or results in a format that the target lacks."""
+    """What a quantized network holds and the target lacks, for each node of it.
+
+    PJ215 for a format of weights or results, PJ209 for bits of a tensor machine's weights.
+    """
     found = list[Fault]()
     for node in graph.nodes:
         pin = graph.pinned.get(getattr(node.op, "weight", ""))
@@ -94,6 +97,10 @@ def stored_format_faults(graph: Graph, target: Target) -> list[Fault]:
             if kind and kind not in _offered(target, what):
                 told = f"node {node.name!r} has {what}s in {kind!r}"
                 found.append(_format_fault(target, what, told))
+        bits = None if weight else getattr(node.op, "weight_bits", None)
+        if bits is not None and bits not in target.weight_bits:
+            told = f"node {node.name!r} has {bits} weight bits"
+            found.append(_fault(target, "weight_bits", told, sorted(target.weight_bits)))
     return found
 
 
@@ -125,9 +132,9 @@ def _usable(field: str, bits: int) -> bool:
     return bits >= SIGNED_MIN or field != "weight_bits"
 
 
-def _fault(target: Target, field: str, count: int, usable: list[int]) -> Fault:
+def _fault(target: Target, field: str, told: str, usable: list[int]) -> Fault:
     offered = ", ".join(map(str, usable))
     return Fault(
-        "PJ209", f"{count} {field.replace('_', ' ')} asked for; {target.name!r} offers {offered}",
+        "PJ209", f"{told}; {target.name!r} offers {offered}",
         where=target.where(f"core.choices.{field}"), fix=f"one of {offered}",
     )  # fmt: skip
