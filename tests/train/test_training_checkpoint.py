@@ -97,7 +97,7 @@ def test_a_checkpoint_of_another_network_or_training_is_refused(tmp_path, dense,
         ({"neuron_lr": 0.5}, "neuron_lr=1.0, now 0.5"),
         ({"schedule": "linear"}, "schedule='cosine', now 'linear'"),
         ({"surrogate": Surrogate(1, 2.0)}, "surrogate=[0, 5.0], now [1, 2.0]"),
-        ({"fixed": ("fc1.bias",)}, "fixed=[], now ['fc1.bias']"),
+        ({"fixed": ("fc3.bias",)}, "fixed=[], now ['fc3.bias']"),
         ({"penalties": (lambda made: made.scores,)}, "penalties=[], now ['<lambda>']"),
         ({"teacher": nn.dense_network([12, 4], seed=2)}, "teacher=None, now '"),
     ],
@@ -198,7 +198,7 @@ def test_what_is_of_another_kind_is_refused_too():
 
 
 def test_options_that_json_has_no_word_for_are_kept_with_a_checkpoint(tmp_path, dense, data):
-    kept = options(tmp_path / "t.pjc", clip=float("inf"), fixed={"fc1.bias"}, penalties=[])
+    kept = options(tmp_path / "t.pjc", clip=float("inf"), fixed={"fc3.bias"}, penalties=[])
     first = fit(dense, *data, epochs=3, options=kept, **MORE)
     assert fit(dense, *data, epochs=3, options=kept, **MORE) == first
     text = refused(tmp_path / "t.pjc", dense, data, options=replace(kept, clip=10.0))
