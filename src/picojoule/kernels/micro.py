@@ -1,4 +1,4 @@
-"""A strided matrix product held in vector registers: the inner loop of convolutions.
+"""A strided matrix product held in vector registers: the inner loop of convolutions and products.
 
     c[i, :] = start + sum over r < turns, k < depth of a[r, i, k] * b[r, k, :],   i < rows
 
